@@ -1,1 +1,27 @@
-//! The gateway.
+//! A gateway that lets a Lightning node be commanded from anywhere by whoever holds the right rune,
+//! and by nobody else.
+//!
+//! # Layout
+//! A request goes straight through and back: `listen` → `peer` → `gate` → `node` → `peer`.
+//! - `listen`: accept, limits, first byte; TCP and WebSocket become one kind of stream.
+//! - `http`, `websocket`: the upgrade, and the byte stream inside a WebSocket.
+//! - `peer`: one connection; requests put together, calls side by side, replies cut into parts.
+//! - `gate`: the decision. Only it can make the permit that a node call takes.
+//! - `node`: the node's RPC; in it the demo node.
+//! - `store`: what must survive a restart. Reached from `gate` alone.
+//! - `config`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped.
+
+mod cli;
+mod client;
+mod config;
+mod daemon;
+mod gate;
+mod http;
+mod listen;
+mod node;
+mod peer;
+mod shutdown;
+mod store;
+mod websocket;
+
+pub use cli::Cli;

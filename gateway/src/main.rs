@@ -1,2 +1,7 @@
-//! The daemon.
-fn main() {}
+//! The `runeward` command.
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    runeward::Cli::parse().run()
+}

@@ -1,1 +1,88 @@
-//! Runes.
+//! Runes: bearer tokens that anyone can narrow and nobody can widen.
+//!
+//! A rune is an authcode and a list of restrictions. Its issuer makes it from a [`MasterSecret`];
+//! whoever holds it can append a restriction without the secret, and none can take one back. A
+//! request is allowed where every restriction holds, and a restriction holds where one of its
+//! alternatives does: `method=getinfo|method^list`.
+//!
+//! # Layout
+//!
+//! - `coding`: the wire. base64url, and text to structure and back, with its bounds.
+//! - `authcode`: the SHA-256 chain that makes restrictions stick.
+//! - `restriction`: conditions, alternatives and restrictions, made and read.
+//! - `rune`: the two put together, and the secret.
+//! - `evaluate`: what restrictions mean, tested against a [`Request`] that gives values when asked.
+//! - `pace`: the two fields that mean time between uses.
+//! - `english`: restrictions in words.
+//!
+//! Nothing here reads a clock, a file or a socket: the caller supplies every value.
+//!
+//! # Example
+//!
+//! ```
+//! use std::borrow::Cow;
+//!
+//! use runeward_policy::{
+//!     MasterSecret, Parameter, Request, Restriction, Rune, SinceLastUse, evaluate,
+//! };
+//!
+//! struct Call(&'static str);
+//!
+//! impl Request for Call {
+//!     fn time(&self) -> u64 {
+//!         1_700_000_000
+//!     }
+//!     fn peer(&self) -> Option<Cow<'_, str>> {
+//!         None
+//!     }
+//!     fn method(&self) -> Option<Cow<'_, str>> {
+//!         Some(self.0.into())
+//!     }
+//!     fn parameter_count(&self) -> u64 {
+//!         0
+//!     }
+//!     fn named(&self, _: &str) -> Parameter<'_> {
+//!         Parameter::Absent
+//!     }
+//!     fn positional(&self, _: u64) -> Parameter<'_> {
+//!         Parameter::Absent
+//!     }
+//!     fn since_last_use(&self) -> SinceLastUse {
+//!         SinceLastUse::Never
+//!     }
+//! }
+//!
+//! // The issuer makes a rune, and a holder narrows it.
+//! let secret = MasterSecret::new(&[7; 32])?;
+//! let issued = secret.issue(1, &[Restriction::parse("method=getinfo|method^list")?])?;
+//! let narrowed = issued.narrow(Restriction::parse("method/listpeers")?)?;
+//!
+//! // The gate reads it back, sees where it comes from, and tests a request.
+//! let rune = Rune::decode(&narrowed.encode())?;
+//! assert!(secret.derived(&rune));
+//! assert_eq!(rune.numeric_id(), Some(1));
+//! assert!(evaluate(&rune, &Call("getinfo")).is_ok());
+//!
+//! let refusal = evaluate(&rune, &Call("pay")).unwrap_err();
+//! assert_eq!(
+//!     refusal.to_string(),
+//!     "method is not equal to getinfo AND method does not start with list",
+//! );
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod authcode;
+mod coding;
+mod english;
+mod evaluate;
+mod pace;
+mod restriction;
+mod rune;
+
+pub use authcode::MAX_SECRET_BYTES;
+pub use coding::{DecodeError, LimitError, MAX_ALTERNATIVES, MAX_RESTRICTIONS, MAX_RUNE_BYTES, ParseError};
+pub use evaluate::{Parameter, Pass, Refusal, Request, SinceLastUse, Value, evaluate};
+pub use restriction::{Alternative, Condition, Restriction, RestrictionRef, parse_restrictions};
+pub use rune::{MasterSecret, Rune, SecretError, UniqueId};

@@ -1,0 +1,84 @@
+# From a fresh Debian with Rust and Node to a running gateway, a tested one, a measured one. `make help` lists the ways.
+# Each target first installs what it lacks (with sudo, unless root); where nothing is missing it starts at once.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test fmt lint unit doc interop interop-node interop-python deny advisories bench fuzz rust
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
+NODE := tests/interop/node
+VENV := $(TARGET)/interop-python
+DENY_VERSION := 0.20.2
+DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
+
+# $(call need,a command that succeeds where nothing is missing,the Debian packages that bring it)
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq
+need = @$(1) >/dev/null 2>&1 || { echo "Installing $(2)" && $(APT) update && $(APT) install -y --no-install-recommends $(2); }
+# $(call have,a command that no Debian package brings fresh enough,what to do about it)
+have = @command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+
+help: ## Lists these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: rust ## Builds the gateway and starts it before a demo node; it prints what to paste (ARGS=… go to `runeward demo`)
+	cargo run --release --locked -p runeward -- demo $(ARGS)
+
+test: fmt lint unit doc interop deny ## Everything CI checks
+
+fmt: rust
+	cargo fmt --all --check
+
+lint: rust
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+unit: rust
+	cargo build --workspace --locked
+	cargo test --workspace --locked
+
+doc: rust
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+interop: interop-node interop-python ## Clients that others wrote, run against the gateway: Node, a browser, Python
+
+interop-node: rust $(NODE)/node_modules/.package-lock.json
+	$(call need,command -v chromium,chromium)
+	cargo build --locked -p runeward
+	cd $(NODE) && $(INTEROP) node --test
+
+interop-python: rust $(VENV)/bin/pytest
+	cargo build --locked -p runeward
+	cd tests/interop/python && $(INTEROP) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/pytest
+
+deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licences, sources
+	$(DENY)/bin/cargo-deny --locked check bans licenses sources
+
+advisories: $(DENY)/bin/cargo-deny ## The dependencies against the advisory database, which it downloads
+	$(DENY)/bin/cargo-deny --locked check advisories
+
+bench: rust ## Calls per second and latency: a node alone, and the same node through the gateway
+	$(call have,node,install Node.js 20 or newer from https://nodejs.org)
+	cargo build --release --locked -p runeward -p runeward-tests
+	node tests/bench.mjs $(TARGET)/release
+
+fuzz: rust ## The property tests with 100 times their usual cases
+	PROPTEST_CASES=25600 cargo test --release --workspace --locked --lib --test properties
+
+rust:
+	$(call need,command -v cc,build-essential)
+	$(call have,cargo,see https://rustup.rs)
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	$(call have,npm,install Node.js 20 or newer from https://nodejs.org)
+	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(VENV)/bin/pytest: tests/interop/python/requirements.txt
+	$(call need,python3 -c 'import ensurepip',python3-venv)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(DENY)/bin/cargo-deny: | rust
+	cargo install cargo-deny --locked --version $(DENY_VERSION) --root $(DENY)

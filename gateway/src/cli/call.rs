@@ -1,0 +1,215 @@
+//! `runeward call`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use runeward_noise::Identity;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::{Failed, print, read_rune};
+use crate::client::{Client, Uri};
+use crate::store::load_identity;
+
+/// Runs one command and prints its result.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  runeward call 'commando+ws://127.0.0.1:9736?pubkey=02…&rune=…' getinfo
+  RUNEWARD_RUNE=… runeward call 02…@127.0.0.1:9736 invoice amount_msat=1000 label=a description='a cup'
+  runeward call \"$URI\" decode lnbc1…
+  runeward call \"$URI\" listinvoices '{\"label\": \"a\"}'
+
+Exit status: 0 done, 1 the node or the gateway refused, 2 usage, 3 no connection.")]
+pub(super) struct Call {
+    /// Where to connect: commando+ws://HOST:PORT?pubkey=ID&rune=R, lnlink:ID@HOST:PORT?token=R or
+    /// ID@HOST:PORT (over TCP).
+    uri: String,
+
+    /// The node's command.
+    method: String,
+
+    /// Parameters: all as name=value, or all by position; or one JSON object or array that holds them.
+    /// Values are read as JSON, and as plain strings where they are none.
+    #[arg(value_name = "name=value|JSON")]
+    params: Vec<String>,
+
+    /// The rune, where the connection string has none; `-` reads it from stdin. RUNEWARD_RUNE is used
+    /// where none is given.
+    #[arg(long)]
+    rune: Option<String>,
+
+    /// File with this client's key, made if it is not there: the client then keeps its node id.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Members of the result to keep, in the shape the node takes, such as '{"id":true}'.
+    #[arg(long, value_name = "JSON")]
+    filter: Option<String>,
+}
+
+/// What we read of a reply.
+#[derive(serde::Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl Call {
+    pub(super) async fn run(self) -> Result<(), Failed> {
+        let uri: Uri = self.uri.parse().map_err(|error| Failed::Usage(format!("{error}")))?;
+        let rune = match self.rune.as_deref() {
+            None => uri.rune.clone().map_or_else(|| read_rune(None), |rune| Ok(Some(rune)))?,
+            given => read_rune(given)?,
+        };
+        let rune = rune.ok_or_else(|| {
+            Failed::Usage(
+                "no rune given: put it into the connection string, --rune or RUNEWARD_RUNE".to_owned(),
+            )
+        })?;
+        let mut request = Map::new();
+        request.insert("id".to_owned(), "runeward".into());
+        request.insert("method".to_owned(), self.method.into());
+        request.insert("params".to_owned(), params(&self.params)?);
+        request.insert("rune".to_owned(), rune.into());
+        if let Some(filter) = &self.filter {
+            let filter = serde_json::from_str(filter)
+                .map_err(|error| Failed::Usage(format!("--filter is no JSON: {error}")))?;
+            request.insert("filter".to_owned(), filter);
+        }
+        let identity = match &self.key {
+            Some(file) => load_identity(file)?,
+            None => Identity::generate().map_err(|error| Failed::Refused(error.to_string()))?,
+        };
+        let lost = |error: crate::client::ClientError| Failed::NoConnection(error.to_string());
+        let mut client = Client::connect(&uri, &identity).await.map_err(lost)?;
+        let reply = client.call(Value::Object(request).to_string().as_bytes()).await.map_err(lost)?;
+        let reply: Reply<'_> = serde_json::from_slice(&reply)
+            .map_err(|error| Failed::Refused(format!("the reply is no JSON-RPC: {error}")))?;
+        match (reply.result, reply.error) {
+            (Some(result), None) => print(&pretty(result.get())),
+            (_, Some(error)) => Err(Failed::Refused(error.get().to_owned())),
+            (None, None) => Err(Failed::Refused("the reply has neither result nor error".to_owned())),
+        }
+    }
+}
+
+/// The params the arguments mean.
+fn params(arguments: &[String]) -> Result<Value, Failed> {
+    if let [only] = arguments
+        && let Ok(params @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(only)
+    {
+        return Ok(params);
+    }
+    let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    let named: Vec<_> = arguments.iter().filter_map(|argument| split_named(argument)).collect();
+    if named.is_empty() {
+        return Ok(match arguments {
+            [] => Value::Object(Map::new()),
+            _ => Value::Array(arguments.iter().map(|argument| value(argument)).collect()),
+        });
+    }
+    if named.len() < arguments.len() {
+        return Err(Failed::Usage("give all parameters as name=value, or all by position".to_owned()));
+    }
+    let mut params = Map::new();
+    for (name, text) in named {
+        if params.insert(name.to_owned(), value(text)).is_some() {
+            return Err(Failed::Usage(format!("the parameter '{name}' is given twice")));
+        }
+    }
+    Ok(Value::Object(params))
+}
+
+/// `name=value`, where the name is one a node's command could have.
+fn split_named(argument: &str) -> Option<(&str, &str)> {
+    let (name, value) = argument.split_once('=')?;
+    let first = name.bytes().next()?;
+    let is_name = first.is_ascii_lowercase()
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
+    is_name.then_some((name, value))
+}
+
+/// JSON text with line breaks and indentation; every token stays as it is.
+fn pretty(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let mut tokens = json.chars().peekable();
+    let new_line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    while let Some(c) = tokens.next() {
+        if in_string {
+            out.push(c);
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            '"' => {
+                in_string = true;
+                out.push(c);
+            }
+            '{' | '[' => {
+                out.push(c);
+                while tokens.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+                match tokens.next_if(|c| matches!(c, '}' | ']')) {
+                    Some(close) => out.push(close),
+                    None => {
+                        depth += 1;
+                        new_line(&mut out, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c if c.is_ascii_whitespace() => {}
+            c => out.push(c),
+        }
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(arguments: &[&str]) -> String {
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        params(&arguments).map_or_else(|failed| format!("{failed:?}"), |params| params.to_string())
+    }
+
+    #[test]
+    fn params_as_people_write_them() {
+        assert_eq!(read(&[]), "{}");
+        assert_eq!(read(&["a=1", "b=x y", "c=[1]", "d="]), r#"{"a":1,"b":"x y","c":[1],"d":""}"#);
+        assert_eq!(read(&["lnbc1xyz"]), r#"["lnbc1xyz"]"#);
+        assert_eq!(read(&["1", "x"]), r#"[1,"x"]"#);
+        assert_eq!(read(&[r#"{"a": 1}"#]), r#"{"a":1}"#);
+        assert_eq!(read(&["[1]"]), "[1]");
+        assert_eq!(read(&["Rune_With-Padding=="]), r#"["Rune_With-Padding=="]"#);
+        assert!(read(&["a=1", "x"]).contains("all parameters"));
+        assert!(read(&["a=1", "a=2"]).contains("twice"));
+    }
+
+    #[test]
+    fn pretty_keeps_every_token() {
+        let text = r#"{"a":[1.50,1e3,{}, [ ]],"b":"x, {\"y\\"}"#;
+        assert_eq!(
+            pretty(text),
+            "{\n  \"a\": [\n    1.50,\n    1e3,\n    {},\n    []\n  ],\n  \"b\": \"x, {\\\"y\\\\\"\n}\n"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! The command line: one file per subcommand.
+
+mod call;
+mod rune;
+mod serve;
+
+use std::io::{self, Read};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use runeward_policy::Rune;
+
+use crate::config::{ConfigError, Settings};
+use crate::daemon::DaemonError;
+use crate::store::StoreError;
+
+/// A gateway that lets a Lightning node be commanded from anywhere by whoever holds the right rune,
+/// and by nobody else.
+#[derive(Debug, Parser)]
+#[command(name = "runeward", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    serve: serve::Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a node to whoever holds a rune; the same as no command at all.
+    Serve(serve::Serve),
+    /// Serve a demo node, which needs nothing else: what to run first.
+    Demo(serve::Serve),
+    /// Make, narrow, read and revoke runes.
+    #[command(subcommand)]
+    Rune(rune::RuneCommand),
+    /// Run one of a node's commands, through this gateway or any commando server.
+    Call(call::Call),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A command that failed, by exit status.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// 1: the node or the gateway refused, or the daemon cannot run.
+    Refused(String),
+    /// 2: the command makes no sense.
+    Usage(String),
+    /// 3: no connection.
+    NoConnection(String),
+}
+
+impl Cli {
+    /// Runs the command; errors go to stderr.
+    pub fn run(self) -> ExitCode {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Failed::Refused(format!("cannot start: {error}")).report(),
+        };
+        match runtime.block_on(self.dispatch()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => failed.report(),
+        }
+    }
+
+    async fn dispatch(self) -> Result<(), Failed> {
+        match self.command {
+            None => self.serve.run(false).await,
+            Some(Command::Serve(serve)) => serve.run(false).await,
+            Some(Command::Demo(serve)) => serve.run(true).await,
+            Some(Command::Rune(rune)) => rune.run().await,
+            Some(Command::Call(call)) => call.run().await,
+            Some(Command::Completions { shell }) => {
+                clap_complete::generate(shell, &mut Self::command(), "runeward", &mut io::stdout());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Failed {
+    fn report(self) -> ExitCode {
+        let (status, message) = match self {
+            Self::Refused(message) => (1, message),
+            Self::Usage(message) => (2, message),
+            Self::NoConnection(message) => (3, message),
+        };
+        eprintln!("runeward: {message}");
+        ExitCode::from(status)
+    }
+}
+
+impl From<ConfigError> for Failed {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<DaemonError> for Failed {
+    fn from(error: DaemonError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+/// A rune given as an argument, as `-` on stdin, or in RUNEWARD_RUNE, which keep it out of the
+/// process list.
+#[derive(Clone, Debug, clap::Args)]
+struct RuneArgument {
+    /// The rune; `-` reads it from stdin. RUNEWARD_RUNE is used where none is given.
+    rune: Option<String>,
+}
+
+impl RuneArgument {
+    fn read(&self) -> Result<Rune, Failed> {
+        let rune = read_rune(self.rune.as_deref())?.ok_or_else(|| {
+            Failed::Usage("no rune given: give one, `-` for stdin, or set RUNEWARD_RUNE".to_owned())
+        })?;
+        Rune::decode(&rune).map_err(|error| Failed::Usage(format!("this is no rune: {error}")))
+    }
+}
+
+/// The text of a rune from where it was given, if anywhere.
+fn read_rune(given: Option<&str>) -> Result<Option<String>, Failed> {
+    let text = match given {
+        Some("-") => {
+            let mut text = String::new();
+            io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failed::Usage(format!("cannot read the rune from stdin: {error}")))?;
+            Some(text)
+        }
+        Some(rune) => Some(rune.to_owned()),
+        None => std::env::var("RUNEWARD_RUNE").ok().filter(|rune| !rune.is_empty()),
+    };
+    Ok(text.map(|text| text.trim().to_owned()))
+}
+
+/// Prints to stdout; a reader that has gone is no fault.
+fn print(text: &str) -> Result<(), Failed> {
+    use std::io::Write;
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failed::Refused(format!("cannot print: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

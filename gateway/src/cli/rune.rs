@@ -1,0 +1,360 @@
+//! `runeward rune …`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+use runeward_policy::Restriction;
+
+use super::{Failed, RuneArgument, print};
+use crate::config::StateSettings;
+use crate::gate::{CreateError, DryRunError, Gate, Listed, describe};
+use crate::store::StateDir;
+
+/// Make, narrow, read and revoke runes.
+#[derive(Debug, Subcommand)]
+pub(super) enum RuneCommand {
+    /// Make a rune and print it.
+    Create(Create),
+    /// Narrow a rune, offline: whoever holds it can, and nobody can widen it again.
+    Restrict(Restrict),
+    /// List the runes made here.
+    List(List),
+    /// Say what a rune allows.
+    Show(Show),
+    /// Say whether a rune would allow a command now; counts as no use. Exit status 1: refused.
+    Check(Check),
+    /// Revoke runes, with all that were derived from them. A running daemon follows within 100 ms.
+    Revoke(Revoke),
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A restriction is one or more conditions joined by `|`, of which one must hold; every restriction \
+must hold.
+  method=getinfo|method^list     these commands (^ starts with, $ ends with, ~ contains, / differs)
+  time<1800000000                until then, in UNIX seconds (or --expires 30d)
+  id=02…                         only from this peer
+  pnameamount_msat<100001        the parameter amount_msat
+  rate=10                        ten times a minute; per=1hour: once an hour"
+)]
+pub(super) struct Create {
+    #[command(flatten)]
+    state: StateSettings,
+
+    #[command(flatten)]
+    restrictions: Restrictions,
+
+    /// Name to list and revoke it by.
+    #[arg(long)]
+    name: Option<String>,
+
+    /// How long it is good for, such as 90s, 30m, 12h, 30d or 1w.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    expires: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Restrict {
+    #[command(flatten)]
+    rune: RuneArgument,
+
+    #[command(flatten)]
+    restrictions: Restrictions,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct List {
+    #[command(flatten)]
+    state: StateSettings,
+
+    /// Print JSON, in the shape of a node's `showrunes`, runes included.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    #[command(flatten)]
+    rune: RuneArgument,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    #[command(flatten)]
+    state: StateSettings,
+
+    #[command(flatten)]
+    rune: RuneArgument,
+
+    /// The command.
+    #[arg(long)]
+    method: String,
+
+    /// Its parameters, a JSON object or array.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    params: String,
+
+    /// Node id of the peer that sends it, 66 hex digits.
+    #[arg(long, value_name = "ID")]
+    peer: Option<runeward_noise::NodeId>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    state: StateSettings,
+
+    /// Unique ids or names.
+    #[arg(required = true, value_name = "ID|NAME")]
+    runes: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct Restrictions {
+    /// A restriction, such as 'method=getinfo|method^list'; may be given several times.
+    #[arg(long = "restrict", value_name = "RESTRICTION")]
+    restrictions: Vec<String>,
+}
+
+impl RuneCommand {
+    pub(super) async fn run(self) -> Result<(), Failed> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::Restrict(restrict) => restrict.run(),
+            Self::List(list) => list.run().await,
+            Self::Show(show) => show.run(),
+            Self::Check(check) => check.run().await,
+            Self::Revoke(revoke) => revoke.run().await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Failed> {
+        let mut restrictions = self.restrictions.parse()?;
+        if let Some(expires) = self.expires {
+            let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + expires;
+            restrictions.extend(parse(&format!("time<{}", end.as_secs())));
+        }
+        if let Some(name) = &self.name
+            && (name.is_empty()
+                || name.len() > 64
+                || name.chars().any(char::is_control)
+                || name.parse::<u64>().is_ok())
+        {
+            let why = "a name has 1 to 64 bytes, no control characters, and is no number";
+            return Err(Failed::Usage(format!("--name: {why}")));
+        }
+        let gate = open(&self.state).await?;
+        let created = gate.runes().create(&restrictions, self.name.as_deref()).await;
+        gate.runes().close().await;
+        let created = created.map_err(|error| match error {
+            CreateError::Limit(error) => Failed::Usage(error.to_string()),
+            CreateError::Store(error) => error.into(),
+        })?;
+        if restrictions.is_empty() {
+            eprintln!(
+                "runeward: this rune has no restrictions: whoever holds it can spend everything the node has"
+            );
+        }
+        print(&format!("{}\n", created.rune.encode()))
+    }
+}
+
+impl Restrict {
+    fn run(self) -> Result<(), Failed> {
+        let mut rune = self.rune.read()?;
+        let restrictions = self.restrictions.parse()?;
+        if restrictions.is_empty() {
+            return Err(Failed::Usage("nothing to narrow it by: give --restrict".to_owned()));
+        }
+        for restriction in restrictions {
+            rune = rune.narrow(restriction).map_err(|error| Failed::Usage(error.to_string()))?;
+        }
+        print(&format!("{}\n", rune.encode()))
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failed> {
+        let gate = open(&self.state).await?;
+        let listed = gate.runes().list();
+        let text = if self.json {
+            let runes: Vec<String> = listed.iter().map(|listed| describe(gate.runes(), listed)).collect();
+            format!("{{\"runes\":[{}]}}\n", runes.join(","))
+        } else {
+            table(&listed)
+        };
+        gate.runes().close().await;
+        print(&text)
+    }
+}
+
+impl Show {
+    fn run(self) -> Result<(), Failed> {
+        let rune = self.rune.read()?;
+        let unique_id = match rune.unique_id() {
+            Some(unique_id) => unique_id.id,
+            None => "none: no gateway honours it",
+        };
+        let mut text = format!("unique id  {unique_id}\n");
+        let mut restrictions = rune.restrictions().peekable();
+        if restrictions.peek().is_none() {
+            text.push_str("allows     everything: it has no restrictions\n");
+        }
+        for (i, restriction) in restrictions.enumerate() {
+            let label = if i == 0 { "allows if " } else { "      and " };
+            text.push_str(&format!("{label} {}\n", printable(&restriction.english())));
+        }
+        print(&text)
+    }
+}
+
+impl Check {
+    async fn run(self) -> Result<(), Failed> {
+        let rune = self.rune.read()?;
+        let gate = open(&self.state).await?;
+        let peer = self.peer.map(|peer| peer.to_string());
+        let checked = gate.dry_run(&rune, peer.as_deref(), &self.method, &self.params).await;
+        gate.runes().close().await;
+        match checked {
+            Ok(()) => print("allowed\n"),
+            Err(DryRunError::Params) => {
+                Err(Failed::Usage("--params is no strict JSON object or array".to_owned()))
+            }
+            Err(DryRunError::Denied(denied)) => Err(Failed::Refused(printable(&denied.reason()))),
+        }
+    }
+}
+
+impl Revoke {
+    async fn run(self) -> Result<(), Failed> {
+        let gate = open(&self.state).await?;
+        let revoked = self.revoke(&gate).await;
+        gate.runes().close().await;
+        revoked
+    }
+
+    /// All or none: a name that is not known leaves everything as it was.
+    async fn revoke(&self, gate: &Gate) -> Result<(), Failed> {
+        let runes = gate.runes();
+        let find = |given: &String| {
+            let id = given.parse().ok().filter(|id| runes.is_issued(*id)).or_else(|| runes.id_of(given));
+            id.ok_or_else(|| {
+                Failed::Refused(format!("no rune '{given}' was made here; see `runeward rune list`"))
+            })
+        };
+        let ids = self.runes.iter().map(find).collect::<Result<Vec<u64>, _>>()?;
+        runes.change_revoked(|revoked| ids.iter().for_each(|id| revoked.insert(*id, *id))).await?;
+        for id in ids {
+            eprintln!("runeward: revoked {id} and all that was derived from it");
+        }
+        Ok(())
+    }
+}
+
+impl Restrictions {
+    fn parse(&self) -> Result<Vec<Restriction>, Failed> {
+        self.restrictions
+            .iter()
+            .map(|text| parse(text).map_err(|error| Failed::Usage(format!("--restrict '{text}': {error}"))))
+            .collect()
+    }
+}
+
+fn parse(text: &str) -> Result<Restriction, runeward_policy::ParseError> {
+    Restriction::parse(text)
+}
+
+async fn open(state: &StateSettings) -> Result<Gate, Failed> {
+    Ok(Gate::open(&StateDir::open(&state.dir()?)?).await?)
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => 0,
+    };
+    let number: u64 = number.parse().unwrap_or(0);
+    match number.checked_mul(seconds).filter(|seconds| (1..1 << 40).contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("a number and one of s, m, h, d or w, such as 30d".to_owned()),
+    }
+}
+
+fn table(listed: &[Listed]) -> String {
+    if listed.is_empty() {
+        return "No runes yet: make one with `runeward rune create`.\n".to_owned();
+    }
+    let mut rows = vec![["UNIQUE ID", "NAME", "MADE", "LAST USED", "STATUS", "ALLOWS IF"].map(str::to_owned)];
+    for Listed { rune, record, revoked } in listed {
+        let Some(record) = record else { continue };
+        let english = rune.english();
+        rows.push([
+            record.unique_id.to_string(),
+            record.name.clone().unwrap_or_default(),
+            date(record.created_at),
+            record.last_used.map_or("never".to_owned(), |at| date(at / 1_000_000_000)),
+            if *revoked { "revoked" } else { "live" }.to_owned(),
+            if english.is_empty() { "anything: no restrictions".to_owned() } else { printable(&english) },
+        ]);
+    }
+    let widths: Vec<usize> =
+        (0..6).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `2026-11-20 15:04` in UTC, from UNIX seconds.
+fn date(seconds: i64) -> String {
+    // Days to a date in the proleptic Gregorian calendar, counting from 0000-03-01 so that the leap
+    // day ends a year.
+    let (days, second) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", second / 3600, second / 60 % 60)
+}
+
+/// Text that may come from strangers, safe on a terminal.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(date(0), "1970-01-01 00:00");
+        assert_eq!(date(951_782_399), "2000-02-28 23:59");
+        assert_eq!(date(951_782_400), "2000-02-29 00:00");
+        assert_eq!(date(1_795_186_849), "2026-11-20 15:00");
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "d", "30", "0d", "-1d", "1y", "é", "99999999999999999999d", "99999999999999w"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

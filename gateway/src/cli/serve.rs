@@ -1,0 +1,39 @@
+//! `runeward serve` and `runeward demo`.
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::Failed;
+use crate::config::{LogFormat, Settings};
+use crate::daemon;
+
+/// The daemon's flags.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Print one line of JSON on stdout once connections are accepted, instead of words on stderr.
+    #[arg(long)]
+    ready_json: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, demo: bool) -> Result<(), Failed> {
+        let config = self.settings.complete(demo)?;
+        log(config.log);
+        Ok(daemon::run(config, self.ready_json).await?)
+    }
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Pretty => {
+            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            subscriber.with_target(false).with_ansi(colour).init();
+        }
+        LogFormat::Json => subscriber.json().init(),
+    }
+}

@@ -1,0 +1,211 @@
+//! The connection strings in use.
+
+use std::str::FromStr;
+
+use runeward_noise::NodeId;
+
+/// The port of forms that may leave it out.
+const DEFAULT_PORT: u16 = 9735;
+
+/// Where a commando server is, and who.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Uri {
+    pub(crate) transport: Transport,
+    /// A name or an address; IPv6 in brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) node_id: NodeId,
+    pub(crate) rune: Option<String>,
+}
+
+/// What carries the Lightning transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Ws,
+    Wss,
+}
+
+/// What is wrong with a connection string.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UriError {
+    #[error(
+        "the connection string names no node id, so nobody can tell whether the right node answers; add ?pubkey=<node id>, or use <node id>@host:port"
+    )]
+    NoNodeId,
+    #[error("'{0}' is no node id of 66 hex digits")]
+    BadNodeId(String),
+    #[error("'{0}' is no host:port")]
+    BadAddress(String),
+    #[error("the part '{0}' of the connection string has a bad %-escape")]
+    BadEscape(String),
+    #[error(
+        "this form of connection string is not known; use commando+ws://host:port?pubkey=<node id>&rune=<rune>, lnlink:<node id>@host:port?token=<rune> or <node id>@host:port"
+    )]
+    UnknownForm,
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        let (place, query) = text.trim().split_once('?').unwrap_or((text.trim(), ""));
+        let query = Query::parse(query)?;
+        let (transport, rest) = match place.split_once("://") {
+            Some(("commando+ws", rest)) => (Transport::Ws, rest),
+            Some(("commando+wss", rest)) => (Transport::Wss, rest),
+            Some(("commando+tcp" | "lnlink", rest)) => (Transport::Tcp, rest),
+            // These name no node id.
+            Some(("clnrest" | "clnrest+http" | "clnrest+https" | "ln-message", _))
+                if query.node_id.is_none() =>
+            {
+                return Err(UriError::NoNodeId);
+            }
+            Some(("ln-message", rest)) => (Transport::Ws, rest),
+            Some(_) => return Err(UriError::UnknownForm),
+            None => (Transport::Tcp, place.strip_prefix("lnlink:").unwrap_or(place)),
+        };
+        let (node_id, address) = match rest.split_once('@') {
+            Some((node_id, address)) => (Some(node_id.to_owned()), address),
+            None => (query.node_id, rest),
+        };
+        let node_id = node_id.ok_or(UriError::NoNodeId)?;
+        let node_id = node_id.parse().map_err(|_| UriError::BadNodeId(node_id))?;
+        let (host, port) = split_address(address.trim_end_matches('/'))?;
+        Ok(Self { transport, host, port, node_id, rune: query.rune })
+    }
+}
+
+impl std::fmt::Debug for Uri {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}:{} over {:?}", self.node_id, self.host, self.port, self.transport)
+    }
+}
+
+#[derive(Default)]
+struct Query {
+    node_id: Option<String>,
+    rune: Option<String>,
+}
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, UriError> {
+        let mut query = Self::default();
+        for part in text.split('&') {
+            let Some((key, value)) = part.split_once('=') else { continue };
+            let value = || unescape(value).ok_or_else(|| UriError::BadEscape(part.to_owned()));
+            match key {
+                "pubkey" => query.node_id = Some(value()?),
+                "rune" | "token" => query.rune = Some(value()?),
+                _ => {}
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+        let code = digit()? * 16 + digit()?;
+        bytes.push(u8::try_from(code).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn split_address(address: &str) -> Result<(String, u16), UriError> {
+    let bad = || UriError::BadAddress(address.to_owned());
+    let (host, port) = match address.rsplit_once(':') {
+        // A colon inside brackets, or several without, belong to an IPv6 address.
+        Some((host, port)) if !port.contains(']') && (host.starts_with('[') || !host.contains(':')) => {
+            (host, port.parse().map_err(|_| bad())?)
+        }
+        _ => (address, DEFAULT_PORT),
+    };
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let good = match inside {
+        Some(inside) => inside.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    };
+    if good { Ok((host.to_owned(), port)) } else { Err(bad()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: &str = "03aacc1e48a3bfddb928de6d40c728a084614c060db4da211976d2a8aa211902cc";
+
+    #[test]
+    fn forms_in_use() {
+        for (text, transport, host, port, rune) in [
+            (
+                format!("commando+ws://1.2.3.4:9736?pubkey={ID}&rune=ab-_%3D%3d"),
+                Transport::Ws,
+                "1.2.3.4",
+                9736,
+                Some("ab-_=="),
+            ),
+            (
+                format!("commando+ws://node.example:80/?rune=x&pubkey={ID}&invoiceRune=y"),
+                Transport::Ws,
+                "node.example",
+                80,
+                Some("x"),
+            ),
+            (format!("commando+wss://[::1]:443?pubkey={ID}&certs=AAAA"), Transport::Wss, "[::1]", 443, None),
+            (format!("commando+tcp://h:1?pubkey={ID}"), Transport::Tcp, "h", 1, None),
+            (format!("lnlink:{ID}@h.onion?token=t"), Transport::Tcp, "h.onion", 9735, Some("t")),
+            (format!("lnlink:{ID}@[2001:db8::1]:9?token=t"), Transport::Tcp, "[2001:db8::1]", 9, Some("t")),
+            (format!("{ID}@127.0.0.1:9736"), Transport::Tcp, "127.0.0.1", 9736, None),
+            (format!(" {ID}@127.0.0.1\n"), Transport::Tcp, "127.0.0.1", 9735, None),
+            (format!("ln-message://h:2?rune=r&pubkey={ID}"), Transport::Ws, "h", 2, Some("r")),
+        ] {
+            let uri: Uri = text.parse().unwrap();
+            assert_eq!(uri.node_id.to_string(), ID);
+            assert_eq!(
+                (uri.transport, uri.host.as_str(), uri.port, uri.rune.as_deref()),
+                (transport, host, port, rune),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let error = |text: &str| text.parse::<Uri>().unwrap_err();
+        assert_eq!(error("commando+ws://h:1?rune=x"), UriError::NoNodeId);
+        assert_eq!(error("ln-message://h:1?rune=x"), UriError::NoNodeId);
+        assert_eq!(error("clnrest://h:1?&rune=x"), UriError::NoNodeId);
+        assert_eq!(error("commando+ws://h:1?pubkey=02"), UriError::BadNodeId("02".into()));
+        assert_eq!(error(&format!("https://h:1?pubkey={ID}")), UriError::UnknownForm);
+        assert!(matches!(error(&format!("{ID}@")), UriError::BadAddress(_)));
+        assert!(matches!(error(&format!("{ID}@h:99999")), UriError::BadAddress(_)));
+        assert!(matches!(error(&format!("{ID}@a b:1")), UriError::BadAddress(_)));
+        assert!(matches!(error(&format!("{ID}@h:1?rune=%zz")), UriError::BadEscape(_)));
+        assert_eq!(error(""), UriError::NoNodeId);
+    }
+
+    #[test]
+    fn the_rune_is_not_shown() {
+        let uri: Uri = format!("lnlink:{ID}@h?token=secret").parse().unwrap();
+        assert!(!format!("{uri:?}").contains("secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in any::<String>(), tail in "[@:/?&=%\\[\\]a-f0-9]{0,40}") {
+            let _ = text.parse::<Uri>();
+            let _ = format!("commando+ws://{tail}").parse::<Uri>();
+            let _ = format!("{ID}@{tail}").parse::<Uri>();
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Settings: flags, then `RUNEWARD_…` variables, then the configuration file, then defaults.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// Where the gateway listens unless told otherwise.
+const DEFAULT_LISTEN: &str = "127.0.0.1:9736";
+
+/// Where a lightningd keeps its socket below its own directory, by network.
+const NETWORKS: [&str; 5] = ["bitcoin", "signet", "testnet4", "testnet", "regtest"];
+
+/// Channels the demo node's graph has unless told otherwise.
+const DEMO_CHANNELS: usize = 8;
+
+/// What can be set on the command line or in the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Settings {
+    /// The node to serve: `cln:PATH` names lightningd's RPC socket, `demo` is a node to try things on.
+    /// Without it the usual sockets below ~/.lightning are looked for.
+    #[arg(long, value_name = "cln:PATH|demo", env = "RUNEWARD_NODE")]
+    node: Option<NodeChoice>,
+
+    /// Whose runes are honoured: `own` are those this gateway issues.
+    #[arg(long, value_enum, env = "RUNEWARD_AUTHORITY")]
+    authority: Option<Authority>,
+
+    /// Address to listen on, 127.0.0.1:9736 by default; may be given several times. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", env = "RUNEWARD_LISTEN", value_delimiter = ',')]
+    listen: Vec<SocketAddr>,
+
+    /// Host and port that connection strings name, where clients reach the gateway by another address.
+    #[arg(long, value_name = "HOST:PORT", env = "RUNEWARD_ADVERTISE")]
+    advertise: Option<String>,
+
+    #[command(flatten)]
+    state: StateSettings,
+
+    /// How to log, on stderr; RUST_LOG sets how much.
+    #[arg(long, value_enum, env = "RUNEWARD_LOG")]
+    log: Option<LogFormat>,
+
+    /// Channels in the demo node's graph.
+    #[arg(long, value_name = "N", env = "RUNEWARD_DEMO_CHANNELS")]
+    demo_channels: Option<usize>,
+}
+
+/// Which state directory to use.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StateSettings {
+    /// Directory that keeps keys and runes [default: $XDG_STATE_HOME/runeward, for the demo …/runeward/demo].
+    #[arg(long, value_name = "DIR", env = "RUNEWARD_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// Configuration file, in TOML; its keys are the long flags' names with `_` for `-`, and a table `[limits]`.
+    #[arg(long, value_name = "FILE", env = "RUNEWARD_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    node: Option<String>,
+    authority: Option<Authority>,
+    #[serde(default)]
+    listen: Vec<SocketAddr>,
+    advertise: Option<String>,
+    state_dir: Option<PathBuf>,
+    log: Option<LogFormat>,
+    demo_channels: Option<usize>,
+    #[serde(default)]
+    limits: Limits,
+}
+
+/// Settings, complete.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) node: NodeChoice,
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) advertise: Option<String>,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) log: LogFormat,
+    pub(crate) demo_channels: usize,
+    pub(crate) limits: Limits,
+}
+
+/// Limits on peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Connections open at once.
+    pub(crate) connections: usize,
+    /// Connections open at once from one address; an IPv6 address counts with its /64.
+    pub(crate) connections_per_address: usize,
+    /// Connections taken in per second, on average; four seconds' worth may come at once.
+    pub(crate) handshakes_per_second: NonZeroU32,
+    /// The same from one address.
+    pub(crate) handshakes_per_second_per_address: NonZeroU32,
+    /// Calls of one connection that run side by side; more wait their turn.
+    pub(crate) calls_per_connection: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            connections_per_address: 512,
+            handshakes_per_second: NonZeroU32::MIN.saturating_add(999),
+            handshakes_per_second_per_address: NonZeroU32::MIN.saturating_add(99),
+            calls_per_connection: 16,
+        }
+    }
+}
+
+/// What stands behind the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeChoice {
+    /// A lightningd's RPC socket.
+    Cln(PathBuf),
+    /// The node of our own.
+    Demo,
+}
+
+/// Whose runes are honoured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Authority {
+    /// Those the gateway issues, under a secret of its own.
+    Own,
+}
+
+/// The log's form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is wrong with the settings, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The configuration file says something it cannot.
+    #[error("in the configuration file {}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and why.
+        message: String,
+    },
+    /// No node was named and none was found.
+    #[error(
+        "no node found: there is no lightningd socket below {}; name it with `--node cln:PATH`, or try `runeward demo`",
+        looked_in.display()
+    )]
+    NoNode {
+        /// Where sockets were looked for.
+        looked_in: PathBuf,
+    },
+    /// There is no place for the state directory.
+    #[error("no home directory is set; say where to keep keys and runes with --state-dir")]
+    NoHome,
+    /// A limit that would let nobody in.
+    #[error("limits.{0} must be at least 1")]
+    ZeroLimit(
+        /// The limit's key.
+        &'static str,
+    ),
+}
+
+impl Settings {
+    /// Completes the settings. `demo`: the node is the demo node, whatever else is said.
+    pub(crate) fn complete(self, demo: bool) -> Result<Config, ConfigError> {
+        let file = self.state.read_file()?;
+        file.limits.check()?;
+        let in_file = file.node.as_deref().map(NodeChoice::from_str).transpose();
+        let in_file = in_file.map_err(|message| self.state.invalid(format!("node: {message}")))?;
+        let node = match (demo, self.node.or(in_file)) {
+            (true, _) => NodeChoice::Demo,
+            (false, Some(node)) => node,
+            (false, None) => NodeChoice::Cln(find_socket()?),
+        };
+        let listen = [self.listen, file.listen, DEFAULT_LISTEN.parse().into_iter().collect()];
+        Ok(Config {
+            listen: listen.into_iter().find(|listen| !listen.is_empty()).unwrap_or_default(),
+            advertise: self.advertise.or(file.advertise),
+            state_dir: match self.state.state_dir.or(file.state_dir) {
+                Some(dir) => dir,
+                None => default_state_dir(node == NodeChoice::Demo)?,
+            },
+            log: self.log.or(file.log).unwrap_or_default(),
+            demo_channels: self.demo_channels.or(file.demo_channels).unwrap_or(DEMO_CHANNELS),
+            limits: file.limits,
+            node,
+        })
+    }
+}
+
+impl StateSettings {
+    /// The state directory these settings mean.
+    pub(crate) fn dir(&self) -> Result<PathBuf, ConfigError> {
+        match self.state_dir.clone().or(self.read_file()?.state_dir) {
+            Some(dir) => Ok(dir),
+            None => default_state_dir(false),
+        }
+    }
+
+    fn read_file(&self) -> Result<File, ConfigError> {
+        let Some(path) = &self.config else { return Ok(File::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        toml::from_str(&text).map_err(|error| self.invalid(error.to_string()))
+    }
+
+    fn invalid(&self, message: String) -> ConfigError {
+        ConfigError::Invalid { path: self.config.clone().unwrap_or_default(), message }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("connections", self.connections),
+            ("connections_per_address", self.connections_per_address),
+            ("calls_per_connection", self.calls_per_connection),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(ConfigError::ZeroLimit(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for NodeChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("cln:") {
+            _ if text == "demo" => Ok(Self::Demo),
+            Some(path) if !path.is_empty() => Ok(Self::Cln(PathBuf::from(path))),
+            _ => Err("it is `demo`, or `cln:` and the path of lightningd's socket".to_owned()),
+        }
+    }
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}
+
+fn find_socket() -> Result<PathBuf, ConfigError> {
+    let looked_in = home().ok_or(ConfigError::NoHome)?.join(".lightning");
+    let sockets = NETWORKS.map(|network| looked_in.join(network).join("lightning-rpc"));
+    sockets.into_iter().find(|socket| socket.exists()).ok_or(ConfigError::NoNode { looked_in })
+}
+
+fn default_state_dir(demo: bool) -> Result<PathBuf, ConfigError> {
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|base| base.is_absolute());
+    let base = base.or_else(|| home().map(|home| home.join(".local/state"))).ok_or(ConfigError::NoHome)?;
+    Ok(base.join(if demo { Path::new("runeward/demo") } else { Path::new("runeward") }))
+}

@@ -1,0 +1,218 @@
+//! The daemon put together: state, node, gate, listening sockets, and an orderly end.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, NodeChoice};
+use crate::gate::{CreateError, Gate};
+use crate::listen;
+use crate::node::demo::{self, DemoNode};
+use crate::node::{Node, NotReady};
+use crate::peer::{Pool, Shared};
+use crate::shutdown;
+use crate::store::{StateDir, StoreError};
+
+/// How often a node that is down is looked for.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The name under which the demo keeps the rune it shows.
+const DEMO_RUNE: &str = "demo";
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; give another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The demo node cannot be started.
+    #[error("cannot start the demo node: {0}")]
+    Demo(io::Error),
+    /// The demo's rune cannot be made.
+    #[error("cannot make a rune to try: {0}")]
+    DemoRune(String),
+    /// The system does not let us wait for signals, or print.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM. `ready_json`: one line of JSON on stdout once connections are
+/// accepted, and no words.
+pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonError> {
+    let dir = StateDir::open(&config.state_dir)?;
+    let _lock = dir.lock()?;
+    let identity = dir.identity()?;
+    let gate = Gate::open(&dir).await?;
+
+    let (socket, demo) = match &config.node {
+        NodeChoice::Cln(socket) => (socket.clone(), None),
+        NodeChoice::Demo => {
+            let options = demo::Options { dir: dir.path().to_owned(), channels: config.demo_channels };
+            let demo = DemoNode::start(options).await.map_err(DaemonError::Demo)?;
+            (demo.socket().to_owned(), Some(demo))
+        }
+    };
+    let node = Arc::new(Node::new(socket, gate.node().await?));
+    let up = match node.ready().await {
+        Ok(()) => true,
+        Err(NotReady::Foreign { expected, found, .. }) => {
+            return Err(StoreError::Bound { name: "node", bound: expected, found }.into());
+        }
+        Err(error @ NotReady::Unreachable { .. }) => {
+            tracing::warn!(%error, "the node does not answer yet; trying on");
+            false
+        }
+    };
+    if let Some(node_id) = node.node_id() {
+        gate.bind_node(node_id).await?;
+    }
+
+    let mut listeners = Vec::new();
+    for &address in &config.listen {
+        listeners.push(listen::bind(address).map_err(|source| DaemonError::Listen { address, source })?);
+    }
+    let ready = Ready::new(&config, identity.node_id().to_string(), &listeners, up)?;
+    let shared = Arc::new(Shared {
+        identity,
+        gate,
+        node,
+        requests: Arc::new(Pool::default()),
+        calls_per_connection: config.limits.calls_per_connection,
+    });
+
+    let (trigger, shutdown) = shutdown::pair();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let following = tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move { tokio::join!(shared.gate.runes().watch(), watch_node(&shared)) }
+    });
+    let serving = tokio::spawn(listen::serve(listeners, config.limits, Arc::clone(&shared), shutdown));
+    match (ready_json, demo.is_some()) {
+        (true, _) => ready.print_json()?,
+        (false, true) => ready.introduce_demo(&config, &demo_rune(&shared.gate).await?),
+        (false, false) => ready.introduce(&config),
+    }
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("shutting down");
+    trigger.pull();
+    let _ = serving.await;
+    following.abort();
+    shared.gate.runes().close().await;
+    drop(demo);
+    Ok(())
+}
+
+/// Looks for a node that is down, and binds the state directory to the first one met.
+async fn watch_node(shared: &Shared) {
+    let mut bound = shared.node.node_id().is_some();
+    loop {
+        let _ = shared.node.ready().await;
+        if let (false, Some(node_id)) = (bound, shared.node.node_id()) {
+            match shared.gate.bind_node(node_id).await {
+                Ok(()) => bound = true,
+                Err(error) => tracing::error!(%error, "the state directory cannot be bound to its node"),
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// The rune a newcomer is shown: the same on every start.
+async fn demo_rune(gate: &Gate) -> Result<String, DaemonError> {
+    let failed = |error: CreateError| DaemonError::DemoRune(error.to_string());
+    let known = gate.runes().list().into_iter().find(|listed| {
+        listed.record.as_ref().is_some_and(|record| record.name.as_deref() == Some(DEMO_RUNE))
+            && !listed.revoked
+    });
+    match known {
+        Some(listed) => Ok(listed.rune.encode()),
+        // Revoked: then a new one has no name, and is another each time.
+        None if gate.runes().id_of(DEMO_RUNE).is_some() => {
+            Ok(gate.runes().create(&[], None).await.map_err(failed)?.rune.encode())
+        }
+        None => Ok(gate.runes().create(&[], Some(DEMO_RUNE)).await.map_err(failed)?.rune.encode()),
+    }
+}
+
+/// What there is to say once connections are accepted.
+#[derive(serde::Serialize)]
+struct Ready {
+    node_id: String,
+    listen: Vec<SocketAddr>,
+    uri: String,
+    node: &'static str,
+}
+
+impl Ready {
+    fn new(config: &Config, node_id: String, listeners: &[TcpListener], up: bool) -> io::Result<Self> {
+        let listen = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let reached_at = match (&config.advertise, listen.first()) {
+            (Some(advertise), _) => advertise.clone(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => String::new(),
+        };
+        let uri = format!("commando+ws://{reached_at}?pubkey={node_id}");
+        Ok(Self { node_id, listen, uri, node: if up { "up" } else { "down" } })
+    }
+
+    fn print_json(&self) -> io::Result<()> {
+        let mut line = serde_json::to_string(self)?;
+        line.push('\n');
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(line.as_bytes())?;
+        stdout.flush()
+    }
+
+    fn introduce(&self, config: &Config) {
+        eprintln!("{self}");
+        eprintln!("Hand out a rune:");
+        eprintln!("  {} rune create{} --restrict 'method=getinfo'", command(), state_dir_flag(config));
+    }
+
+    fn introduce_demo(&self, config: &Config, rune: &str) {
+        eprintln!("{self}");
+        eprintln!("A rune that allows everything on this demo node:\n  {rune}\n");
+        eprintln!("Try it, in another terminal:");
+        eprintln!("  {} call '{}&rune={rune}' getinfo\n", command(), self.uri);
+        eprintln!("Narrow it, then try again:");
+        eprintln!("  {} rune restrict {rune} --restrict 'method=getinfo'", command());
+        eprintln!("See and revoke what was handed out:");
+        eprintln!("  {} rune list{}", command(), state_dir_flag(config));
+    }
+}
+
+impl std::fmt::Display for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listen: Vec<String> = self.listen.iter().map(SocketAddr::to_string).collect();
+        writeln!(f, "Runeward {} is ready; its node is {}.\n", env!("CARGO_PKG_VERSION"), self.node)?;
+        writeln!(f, "  node id   {}", self.node_id)?;
+        writeln!(f, "  address   {} (Lightning transport over TCP and over WebSocket)", listen.join(", "))?;
+        writeln!(f, "  connect   {}", self.uri)
+    }
+}
+
+/// How this program was called, to be pasted.
+fn command() -> String {
+    std::env::args().next().unwrap_or_else(|| "runeward".to_owned())
+}
+
+fn state_dir_flag(config: &Config) -> String {
+    format!(" --state-dir '{}'", config.state_dir.display())
+}

@@ -1,0 +1,164 @@
+//! The decision: a request becomes a [`Permit`], or a reply that says why not.
+//!
+//! # Layout
+//! - `json`, `request`: one strict parse into what is checked and what the node gets.
+//! - `check`: what a rune's conditions read of a request.
+//! - `runes`, `uses`: the runes issued here, their revocation, and the record of their use.
+//! - `rune_methods`: `createrune` and its kin, answered here.
+//! - `filter`: the form of a reply filter.
+//! - `permit`: leave to run one command; a node call takes one.
+//! - `reply`: the replies the gateway makes itself.
+
+mod check;
+mod filter;
+mod json;
+mod permit;
+mod reply;
+mod request;
+mod rune_methods;
+mod runes;
+mod uses;
+
+use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use runeward_policy::{Rune, SinceLastUse};
+
+use crate::store::{StateDir, StoreError};
+use request::Request;
+use rune_methods::RuneMethod;
+use runes::Count;
+
+pub(crate) use permit::Permit;
+pub(crate) use reply::{Failure, Refusal};
+pub(crate) use rune_methods::describe;
+pub(crate) use runes::{CreateError, Denied, Listed, Runes};
+
+/// Methods that change the state of a connection to the node, which here is shared by all peers.
+const NEVER_FORWARDED: [&str; 3] = ["batching", "notifications", "deprecations"];
+
+/// Names kept for methods of the gateway itself; the node is never asked for one.
+const OWN_PREFIX: &str = "runeward-";
+
+/// Methods a node answers only when something happens.
+const WAITING_PREFIX: &str = "wait";
+
+/// The one place where commands are allowed.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    runes: Runes,
+}
+
+/// What is to be done about a request.
+pub(crate) enum Decision {
+    /// Ask the node.
+    Forward(Permit),
+    /// Send this reply.
+    Answer(Vec<u8>),
+}
+
+impl Gate {
+    /// Opens the gate of a state directory.
+    pub(crate) async fn open(dir: &StateDir) -> Result<Self, StoreError> {
+        Ok(Self { runes: Runes::open(dir).await? })
+    }
+
+    /// The runes it stands for.
+    pub(crate) fn runes(&self) -> &Runes {
+        &self.runes
+    }
+
+    /// The node the state directory belongs to.
+    pub(crate) async fn node(&self) -> Result<Option<String>, StoreError> {
+        self.runes.store().bound("node").await
+    }
+
+    /// Binds the state directory to this node, or says that it belongs to another.
+    pub(crate) async fn bind_node(&self, node_id: &str) -> Result<(), StoreError> {
+        self.runes.store().bind("node", node_id).await
+    }
+
+    /// Decides on one request. `peer`: the node id of whoever sent it, 66 hex digits.
+    pub(crate) async fn decide(&self, bytes: &[u8], peer: &str) -> Decision {
+        match self.judge(bytes, peer).await {
+            Ok(decision) => decision,
+            Err(refusal) => Decision::Answer(refusal.reply()),
+        }
+    }
+
+    async fn judge(&self, bytes: &[u8], peer: &str) -> Result<Decision, Refusal> {
+        let request = Request::parse(bytes)?;
+        let time = seconds_since_1970();
+        let check = check::Check {
+            time,
+            peer: Some(Cow::Borrowed(peer)),
+            method: Some(Cow::Borrowed(&request.method)),
+            params: &request.params,
+            since_last_use: SinceLastUse::Never,
+        };
+        let decided = match self.runes.check(&request.rune, check, Count::Use).await {
+            Ok(()) => self.dispatch(&request, time).await,
+            Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
+            Err(denied) => return Err(Refusal::rune(&denied.reason())),
+        };
+        Ok(decided.unwrap_or_else(|failure| Decision::Answer(failure.reply(request.id))))
+    }
+
+    /// What becomes of a request that its rune allows.
+    async fn dispatch(&self, request: &Request<'_>, time: u64) -> Result<Decision, Failure> {
+        let method = request.method.as_ref();
+        if !request.has_method_name() || method.starts_with(OWN_PREFIX) {
+            return Err(Failure::unknown_command(method));
+        }
+        if NEVER_FORWARDED.contains(&method) {
+            return Err(Failure::never_forwarded(method));
+        }
+        request.filter.as_ref().map_or(Ok(()), filter::check)?;
+        if let Some(method) = RuneMethod::named(method) {
+            let result = method.run(&self.runes, &request.params, time).await?;
+            return Ok(Decision::Answer(reply::success(request.id, &result)));
+        }
+        Ok(Decision::Forward(Permit::new(request.id, request.command(), method.starts_with(WAITING_PREFIX))))
+    }
+
+    /// Whether `rune` would allow this command now; nothing is recorded. `params` is JSON text.
+    pub(crate) async fn dry_run(
+        &self,
+        rune: &Rune,
+        peer: Option<&str>,
+        method: &str,
+        params: &str,
+    ) -> Result<(), DryRunError> {
+        let params = json::parse(params).map_err(|json::NotJson| DryRunError::Params)?;
+        if !matches!(params, json::Json::Array(_) | json::Json::Object(_)) {
+            return Err(DryRunError::Params);
+        }
+        let check = check::Check {
+            time: seconds_since_1970(),
+            peer: peer.map(Cow::Borrowed),
+            method: Some(Cow::Borrowed(method)),
+            params: &params,
+            since_last_use: SinceLastUse::Never,
+        };
+        self.runes.check(rune, check, Count::DryRun).await.map_err(DryRunError::Denied)
+    }
+}
+
+/// The reply to a request that fails, whatever it asks, for this reason.
+pub(crate) fn fail(request: &[u8], failure: &Failure) -> Vec<u8> {
+    match Request::parse(request) {
+        Ok(request) => failure.reply(request.id),
+        Err(refusal) => refusal.reply(),
+    }
+}
+
+/// Why a dry run found no leave.
+pub(crate) enum DryRunError {
+    /// The params are no strict JSON object or array.
+    Params,
+    Denied(Denied),
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,33 @@
+//! Leave to run one command.
+
+/// One command the gate has allowed. A node call takes a permit, and only the gate can make one.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    id: String,
+    command: Vec<u8>,
+    waits: bool,
+}
+
+impl Permit {
+    /// `id`: the client's id token. `command`: JSON members `"method":…,"params":…[,"filter":…]`,
+    /// serialised from what was checked. `waits`: whether the command is answered only when
+    /// something happens.
+    pub(super) fn new(id: &str, command: Vec<u8>, waits: bool) -> Self {
+        Self { id: id.to_owned(), command, waits }
+    }
+
+    /// The client's id token, to be put back verbatim.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What to run, as members of a JSON object.
+    pub(crate) fn command(&self) -> &[u8] {
+        &self.command
+    }
+
+    /// Whether the node may take as long as it likes to answer.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+}

@@ -1,0 +1,146 @@
+//! One port for everything: a connection's first byte tells what it speaks. Afterwards nobody knows.
+
+mod limits;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::config::Limits;
+use crate::http;
+use crate::peer::{self, Shared};
+use crate::shutdown::Shutdown;
+use limits::Admissions;
+
+/// How long a connection may take until its handshake is done, the HTTP upgrade included.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How long accepting rests when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long connections may take to close on shutdown.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Silence after which the system asks whether the peer is still there, and how often it asks again.
+const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(20))
+    .with_retries(3);
+
+/// Opens a listening socket.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    // A restart must not wait for the connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves connections until the shutdown, then closes them.
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    limits: Limits,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+) {
+    let admissions = Admissions::new(limits);
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(listener, Arc::clone(&admissions), Arc::clone(&shared), shutdown.clone()));
+    }
+    while accepting.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: TcpListener,
+    admissions: Arc<Admissions>,
+    shared: Arc<Shared>,
+    mut shutdown: Shutdown,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = shutdown.begun() => break,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let admission = match admissions.admit(address.ip()) {
+            Ok(admission) => admission,
+            Err(limit) => {
+                tracing::debug!(%address, limit, "connection refused");
+                continue;
+            }
+        };
+        let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
+        let span = tracing::info_span!("connection", %address, peer = tracing::field::Empty);
+        let connection = async move {
+            connect(stream, address.ip(), shared, shutdown).await;
+            drop(admission);
+        };
+        connections.spawn(connection.instrument(span));
+    }
+    drop(listener);
+    let _ = timeout(CLOSE_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// Finds out what the connection speaks and serves it.
+async fn connect(stream: TcpStream, address: IpAddr, shared: Arc<Shared>, shutdown: Shutdown) {
+    let socket = SockRef::from(&stream);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&TCP_KEEPALIVE);
+
+    let deadline = tokio::time::Instant::now() + HANDSHAKE_TIMEOUT;
+    let mut first = [0];
+    match tokio::time::timeout_at(deadline, stream.peek(&mut first)).await {
+        Ok(Ok(1)) => {}
+        _ => return,
+    }
+    match first {
+        [0] => handshake(stream, address, deadline, shared, shutdown).await,
+        [letter] if letter.is_ascii_alphabetic() => {
+            match tokio::time::timeout_at(deadline, http::upgrade(stream)).await {
+                Ok(Ok(Some(stream))) => handshake(stream, address, deadline, shared, shutdown).await,
+                Ok(Err(error)) => tracing::debug!(%error, "bad HTTP"),
+                Ok(Ok(None)) | Err(_) => {}
+            }
+        }
+        _ => tracing::debug!("neither BOLT 8 nor HTTP"),
+    }
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    address: IpAddr,
+    deadline: tokio::time::Instant,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+) {
+    match tokio::time::timeout_at(deadline, peer::accept(stream, address, shared)).await {
+        Ok(Ok(peer)) => {
+            tracing::Span::current().record("peer", tracing::field::display(peer.node_id()));
+            peer.serve(shutdown).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
+        Err(_) => tracing::debug!("handshake took too long"),
+    }
+}

@@ -1,0 +1,274 @@
+//! The node behind the gateway: lightningd's JSON-RPC on a UNIX socket.
+//!
+//! # Layout
+//! - here: the pool of sockets, one call at a time on each; whether the node is up, and the right one.
+//! - `scanner`: where a reply ends, and the client's id put back.
+//! - `demo`: a small node of our own behind the very same kind of socket.
+
+pub mod demo;
+mod scanner;
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::gate::Permit;
+use scanner::Scanner;
+
+/// Calls under way at once that the node answers as fast as it can; each has a socket of its own.
+const CALLS: usize = 64;
+
+/// Calls under way at once that wait for something to happen. Apart, so that they hold up no others.
+const WAITING_CALLS: usize = 512;
+
+/// Sockets kept open between calls.
+const IDLE_SOCKETS: usize = 32;
+
+/// How long a call waits for a socket before its client is told to come back.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the node may take to say who it is.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest answer to that question, in bytes.
+const MAX_PROBE_REPLY: usize = 64 * 1024;
+
+/// How much of a reply is read at once.
+const READ_SIZE: usize = 32 * 1024;
+
+/// The node's RPC.
+#[derive(Debug)]
+pub(crate) struct Node {
+    socket: PathBuf,
+    /// The node this gateway serves, once known.
+    node_id: OnceLock<String>,
+    /// Whether it answered, as that node, when last heard of.
+    up: AtomicBool,
+    probing: tokio::sync::Mutex<()>,
+    idle: Mutex<Vec<Socket>>,
+    calls: Arc<Semaphore>,
+    waiting_calls: Arc<Semaphore>,
+    next_id: AtomicU64,
+}
+
+/// Why the node is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotReady {
+    /// Nothing answers there.
+    #[error("{}: {why}", socket.display())]
+    Unreachable { socket: PathBuf, why: String },
+    /// Another node answers there.
+    #[error("{} now leads to node {found}, not to {expected} whose runes these are", socket.display())]
+    Foreign { socket: PathBuf, expected: String, found: String },
+}
+
+/// Why a call has no reply, or no more of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The command was not sent.
+    Unreachable(String),
+    /// The command was not sent: too many are under way.
+    Busy,
+    /// The command was sent and the answer lost.
+    Lost(String),
+}
+
+/// A reply as it comes in.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    node: Arc<Node>,
+    socket: Socket,
+    scanner: Scanner,
+    _slot: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Socket {
+    stream: UnixStream,
+    buffer: Box<[u8]>,
+}
+
+impl Node {
+    /// The node behind `socket`. With `node_id` no other node will do; without, the first one met is
+    /// the one.
+    pub(crate) fn new(socket: PathBuf, node_id: Option<String>) -> Self {
+        Self {
+            socket,
+            node_id: node_id.map_or_else(OnceLock::new, OnceLock::from),
+            up: AtomicBool::new(false),
+            probing: tokio::sync::Mutex::default(),
+            idle: Mutex::default(),
+            calls: Arc::new(Semaphore::new(CALLS)),
+            waiting_calls: Arc::new(Semaphore::new(WAITING_CALLS)),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// The node's id, once it has been met.
+    pub(crate) fn node_id(&self) -> Option<&str> {
+        self.node_id.get().map(String::as_str)
+    }
+
+    /// Makes sure that the node answers and is the right one. Where it was so when last heard of,
+    /// returns at once.
+    pub(crate) async fn ready(&self) -> Result<(), NotReady> {
+        if self.up.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _probing = self.probing.lock().await;
+        if self.up.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let found = tokio::time::timeout(PROBE_TIMEOUT, self.probe())
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it does not answer getinfo")))
+            .map_err(|error| NotReady::Unreachable { socket: self.socket.clone(), why: error.to_string() })?;
+        let known = self.node_id.get_or_init(|| found.clone());
+        if *known != found {
+            return Err(NotReady::Foreign { socket: self.socket.clone(), expected: known.clone(), found });
+        }
+        self.up.store(true, Ordering::Release);
+        tracing::info!(node = %known, "node is up");
+        Ok(())
+    }
+
+    /// Sends the command a permit allows.
+    pub(crate) async fn call(self: &Arc<Self>, permit: &Permit) -> Result<Reply, CallError> {
+        let slots = if permit.waits() { &self.waiting_calls } else { &self.calls };
+        let slot = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(slots).acquire_owned())
+            .await
+            .map_err(|_| CallError::Busy)?
+            .map_err(|_| CallError::Busy)?;
+        let id = format!("\"rw#{}\"", self.next_id.fetch_add(1, Ordering::Relaxed));
+        let mut request = Vec::with_capacity(64 + permit.command().len());
+        request.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        request.extend_from_slice(id.as_bytes());
+        request.push(b',');
+        request.extend_from_slice(permit.command());
+        request.push(b'}');
+
+        let mut socket = self.take_socket().await?;
+        if let Err(error) = socket.stream.write_all(&request).await {
+            // What was not sent whole cannot have run.
+            self.mark_down(&error.to_string());
+            return Err(CallError::Unreachable(error.to_string()));
+        }
+        let scanner = Scanner::new(id, permit.id().to_owned());
+        Ok(Reply { node: Arc::clone(self), socket, scanner, _slot: slot })
+    }
+
+    /// An idle socket that is still good, or a new one. Where an idle one has been closed the node
+    /// may have been replaced: it is asked who it is before anything else.
+    async fn take_socket(&self) -> Result<Socket, CallError> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                Some(mut socket) if socket.is_clean() => return Ok(socket),
+                Some(_) => self.mark_down("it closed a connection"),
+                None => break,
+            }
+        }
+        self.ready().await.map_err(|not_ready| CallError::Unreachable(not_ready.to_string()))?;
+        match Socket::connect(&self.socket).await {
+            Ok(socket) => Ok(socket),
+            Err(error) => {
+                self.mark_down(&error.to_string());
+                Err(CallError::Unreachable(format!("{}: {error}", self.socket.display())))
+            }
+        }
+    }
+
+    fn mark_down(&self, why: &str) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if self.up.swap(false, Ordering::AcqRel) {
+            tracing::warn!(why, "node is down");
+        }
+    }
+
+    /// Asks the node for its id.
+    async fn probe(&self) -> io::Result<String> {
+        #[derive(serde::Deserialize)]
+        struct Envelope {
+            result: GetInfo,
+        }
+        #[derive(serde::Deserialize)]
+        struct GetInfo {
+            id: String,
+        }
+        let mut socket = Socket::connect(&self.socket).await?;
+        let id = "\"rw#probe\"".to_owned();
+        let request = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"getinfo\",\"params\":{{}}}}");
+        socket.stream.write_all(request.as_bytes()).await?;
+        let mut scanner = Scanner::new(id.clone(), id);
+        let mut reply = Vec::new();
+        while !socket.read(&mut scanner, &mut reply).await? {
+            if reply.len() > MAX_PROBE_REPLY {
+                return Err(io::Error::new(ErrorKind::InvalidData, "its answer to getinfo is too long"));
+            }
+        }
+        let envelope: Envelope = serde_json::from_slice(&reply)
+            .map_err(|_| io::Error::new(ErrorKind::InvalidData, "its answer to getinfo names no node id"))?;
+        Ok(envelope.result.id)
+    }
+}
+
+impl Reply {
+    /// Appends the next piece of the reply to `out`; whether that was the last. The client's id is
+    /// in its place, and there are no line breaks.
+    pub(crate) async fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, CallError> {
+        match self.socket.read(&mut self.scanner, out).await {
+            Ok(last) => Ok(last),
+            Err(error) => {
+                self.node.mark_down(&error.to_string());
+                Err(CallError::Lost(error.to_string()))
+            }
+        }
+    }
+
+    /// Gives the socket back; only after the last piece.
+    pub(crate) fn finish(self) {
+        let mut idle = self.node.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_SOCKETS {
+            idle.push(self.socket);
+        }
+    }
+}
+
+impl Socket {
+    async fn connect(path: &std::path::Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path).await?;
+        Ok(Self { stream, buffer: vec![0; READ_SIZE].into_boxed_slice() })
+    }
+
+    /// Whether nothing but white space has come in since the last reply, and the node is still there.
+    fn is_clean(&mut self) -> bool {
+        loop {
+            match self.stream.try_read(&mut self.buffer) {
+                Ok(read) if read > 0 && self.buffer[..read].iter().all(u8::is_ascii_whitespace) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                _ => return false,
+            }
+        }
+    }
+
+    /// Reads once; whether the reply ended.
+    async fn read(&mut self, scanner: &mut Scanner, out: &mut Vec<u8>) -> io::Result<bool> {
+        let read = self.stream.read(&mut self.buffer).await?;
+        let input = &self.buffer[..read];
+        if input.is_empty() {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the node closed the connection"));
+        }
+        let invalid = |error| io::Error::new(ErrorKind::InvalidData, error);
+        match scanner.feed(input, out).map_err(invalid)? {
+            None => Ok(false),
+            Some(end) if input[end..].iter().all(u8::is_ascii_whitespace) => Ok(true),
+            Some(_) => Err(io::Error::new(ErrorKind::InvalidData, "the node said more than it was asked")),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One request, from decision to last part.
+
+use std::sync::Arc;
+
+use super::messages::RequestId;
+use super::outbox::{MAX_PART, Outbox};
+use super::requests::Taken;
+use super::{RETRY_AFTER, Shared};
+use crate::gate::{Decision, Failure, Permit};
+use crate::node::CallError;
+use crate::shutdown::Shutdown;
+
+/// A call of one peer.
+pub(super) struct Call {
+    pub(super) id: RequestId,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) shared: Arc<Shared>,
+    /// The peer's node id, 66 hex digits.
+    pub(super) peer: Arc<str>,
+    /// The connection is closing: the call must end.
+    pub(super) abandoned: Shutdown,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With a whole reply.
+    Answered,
+    /// In the middle of its reply, which nothing can mend: the connection has to close.
+    Cut,
+}
+
+impl Call {
+    /// Works on the request until it is answered.
+    pub(super) async fn run(mut self, request: Taken) -> End {
+        let request = match request {
+            Ok(request) => request,
+            Err(over) => return self.answer(over.reply()).await,
+        };
+        let decision = self.shared.gate.decide(&request, &self.peer).await;
+        drop(request);
+        match decision {
+            Decision::Answer(reply) => self.answer(reply).await,
+            Decision::Forward(permit) => match self.forward(&permit).await {
+                Ok(end) => end,
+                Err(failure) => self.answer(failure.reply(permit.id())).await,
+            },
+        }
+    }
+
+    /// Passes the command to the node and its reply to the peer, part by part.
+    async fn forward(&mut self, permit: &Permit) -> Result<End, Failure> {
+        let mut reply = tokio::select! {
+            // Looked at first: a command that has been sent is never said not to have been.
+            biased;
+            reply = self.shared.node.call(permit) => reply?,
+            () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+        };
+        let mut begun = false;
+        let mut part = Vec::new();
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = reply.next(&mut part) => next,
+                () = self.abandoned.begun() => Err(CallError::Lost("the connection is closing".to_owned())),
+            };
+            let last = match next {
+                Ok(last) => last,
+                Err(error) if !begun => return Err(error.into()),
+                Err(_) => return Ok(End::Cut),
+            };
+            while part.len() > MAX_PART {
+                begun = true;
+                if self.outbox.reply(self.id, &part[..MAX_PART], false).await.is_err() {
+                    return Ok(End::Cut);
+                }
+                part.drain(..MAX_PART);
+            }
+            if last {
+                reply.finish();
+                return Ok(self.end(&part).await);
+            }
+        }
+    }
+
+    /// Sends a reply made here.
+    async fn answer(&self, reply: Vec<u8>) -> End {
+        let mut parts = reply.chunks(MAX_PART).peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return self.end(part).await;
+            }
+            if self.outbox.reply(self.id, part, false).await.is_err() {
+                return End::Cut;
+            }
+        }
+        End::Answered
+    }
+
+    async fn end(&self, last_part: &[u8]) -> End {
+        match self.outbox.reply(self.id, last_part, true).await {
+            Ok(()) => End::Answered,
+            Err(_) => End::Cut,
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unreachable(why) => Failure::unreachable(&why),
+            CallError::Busy => Failure::busy("calls_at_the_node", RETRY_AFTER),
+            CallError::Lost(why) => Failure::outcome_unknown(&why),
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! One connection: init, pings, commando requests put together, calls side by side, replies cut
+//! into parts.
+//!
+//! # Layout
+//! - here: the connection's one task.
+//! - `messages`: what peers say to each other.
+//! - `requests`: requests put together from their parts, within bounds.
+//! - `call`: one request from decision to last part.
+//! - `outbox`: what is to be sent, sealed in order.
+
+mod call;
+mod messages;
+mod outbox;
+mod requests;
+
+use std::collections::{HashSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runeward_noise::{Identity, NodeId, Reader};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
+
+use crate::gate::{self, Failure, Gate, Refusal};
+use crate::node::Node;
+use crate::shutdown::{self, Shutdown, Trigger};
+use call::{Call, End};
+use messages::{InitFault, Message, RequestId};
+use outbox::{Drain, Outbox};
+use requests::{Over, Requests, Share, Taken};
+
+pub(crate) use requests::Pool;
+
+/// How long a peer may take to send its `init`.
+const INIT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An idle peer is pinged this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// On shutdown: how long calls under way may still take to end by themselves.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// On shutdown: how long requests that were already on their way are still answered.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// How long a closing connection may take to be written out.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// Most whole requests of one connection that wait for their turn.
+const MAX_WAITING: usize = 4096;
+
+/// What a client is told to wait when there is no room for its request, in milliseconds.
+const RETRY_AFTER: u64 = 1000;
+
+/// What every connection works with.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) gate: Gate,
+    pub(crate) node: Arc<Node>,
+    pub(crate) requests: Arc<Pool>,
+    /// Calls one connection may have under way.
+    pub(crate) calls_per_connection: usize,
+}
+
+/// Does the handshake on a stream. `address`: where the peer is.
+pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    address: IpAddr,
+    shared: Arc<Shared>,
+) -> Result<Peer<S>, runeward_noise::Error> {
+    let (node_id, transport) = runeward_noise::accept(&mut stream, &shared.identity).await?;
+    let (reading, writing) = tokio::io::split(stream);
+    let (abandon, abandoned) = shutdown::pair();
+    Ok(Peer {
+        reader: Reader::new(reading, transport.opener),
+        drain: Drain::new(writing),
+        outbox: Arc::new(Outbox::new(transport.sealer)),
+        node_id,
+        name: node_id.to_string().into(),
+        requests: Requests::new(),
+        outgoing: None,
+        share: Share::new(Arc::clone(&shared.requests), address),
+        waiting: VecDeque::new(),
+        under_way: HashSet::new(),
+        calls: JoinSet::new(),
+        abandon,
+        abandoned,
+        shared,
+    })
+}
+
+/// A connection after its handshake.
+pub(crate) struct Peer<S> {
+    reader: Reader<ReadHalf<S>>,
+    drain: Drain<WriteHalf<S>>,
+    outbox: Arc<Outbox>,
+    node_id: NodeId,
+    /// The node id as text, which every call reads.
+    name: Arc<str>,
+    requests: Requests,
+    share: Share,
+    /// What the last message must be answered with before the next is read.
+    outgoing: Option<Vec<u8>>,
+    /// Whole requests whose turn has not come.
+    waiting: VecDeque<(RequestId, Taken)>,
+    /// The ids of the calls under way: of two requests with one id the second waits for the first.
+    under_way: HashSet<RequestId>,
+    calls: JoinSet<(RequestId, End)>,
+    /// Ends the calls under way.
+    abandon: Trigger,
+    abandoned: Shutdown,
+    shared: Arc<Shared>,
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error("the peer closed it")]
+    ByPeer,
+    #[error("the peer sent an error")]
+    PeerError,
+    #[error("the peer's init is malformed")]
+    MalformedInit,
+    #[error("the peer sent no init")]
+    NoInit,
+    #[error("{0}")]
+    Warned(String),
+    #[error("a reply was cut")]
+    CutReply,
+    #[error("shutting down")]
+    Shutdown,
+    #[error(transparent)]
+    Transport(#[from] runeward_noise::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    /// The peer's node id.
+    pub(crate) fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn serve(mut self, mut shutdown: Shutdown) {
+        let closed = match self.greet().await {
+            Ok(()) => self.converse(&mut shutdown).await,
+            Err(closed) => closed,
+        };
+        tracing::debug!(reason = %closed, "connection closes");
+        match &closed {
+            // Nobody is there to hear more.
+            Closed::ByPeer | Closed::Transport(_) | Closed::Io(_) => return,
+            Closed::Shutdown => self.finish_calls().await,
+            _ => {}
+        }
+        let _ = timeout(CLOSING, self.close(&closed)).await;
+    }
+
+    /// Exchanges `init`. Ours follows the handshake at once: clients wait for it before they speak.
+    async fn greet(&mut self) -> Result<(), Closed> {
+        self.outbox.message(&messages::OUR_INIT).await?;
+        self.drain.flush(&self.outbox).await?;
+        timeout(INIT_TIMEOUT, async {
+            loop {
+                let message = self.reader.next().await?.ok_or(Closed::ByPeer)?;
+                match Message::parse(message) {
+                    Message::Init(Ok(())) => return Ok(()),
+                    Message::Init(Err(InitFault::Malformed)) => return Err(Closed::MalformedInit),
+                    Message::Init(Err(InitFault::NoCommonNetwork)) => {
+                        return Err(Closed::Warned("No common network".to_owned()));
+                    }
+                    Message::Error => return Err(Closed::PeerError),
+                    Message::Ping(_) | Message::MalformedPing | Message::MustKnow(_) => {
+                        return Err(Closed::NoInit);
+                    }
+                    Message::Request { .. } | Message::Ignored => {}
+                }
+            }
+        })
+        .await
+        .unwrap_or(Err(Closed::NoInit))
+    }
+
+    async fn converse(&mut self, shutdown: &mut Shutdown) -> Closed {
+        let mut heard = Instant::now();
+        loop {
+            let event = tokio::select! {
+                event = self.next_event() => event,
+                () = tokio::time::sleep_until(heard + KEEP_ALIVE) => {
+                    heard = Instant::now();
+                    self.outgoing.get_or_insert_with(|| messages::OUR_PING.to_vec());
+                    continue;
+                }
+                () = shutdown.begun() => return Closed::Shutdown,
+            };
+            match event {
+                Ok(Event::Heard(request)) => {
+                    heard = Instant::now();
+                    self.waiting.extend(request);
+                }
+                Ok(Event::CallEnded | Event::Sent) => {}
+                Err(closed) => return closed,
+            }
+            self.start_calls();
+        }
+    }
+
+    /// Waits for whatever comes first. The peer's next message is read only when its last one is
+    /// answered; calls go on and replies are written all the while. Cancel-safe.
+    async fn next_event(&mut self) -> Result<Event, Closed> {
+        tokio::select! {
+            message = self.reader.next(), if self.outgoing.is_none() => {
+                let message = Message::parse(message?.ok_or(Closed::ByPeer)?);
+                let full = self.waiting.len() >= MAX_WAITING;
+                match hear(message, &mut self.requests, &mut self.share, full)? {
+                    Heard::Nothing => Ok(Event::Heard(None)),
+                    Heard::Request(id, taken) => Ok(Event::Heard(Some((id, taken)))),
+                    Heard::ToAnswer(answer) => {
+                        self.outgoing = Some(answer);
+                        Ok(Event::Heard(None))
+                    }
+                }
+            }
+            sent = self.outbox.message(self.outgoing.as_deref().unwrap_or_default()), if self.outgoing.is_some() => {
+                sent?;
+                self.outgoing = None;
+                Ok(Event::Sent)
+            }
+            error = self.drain.run(&self.outbox) => Err(error.into()),
+            Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => self.note_end(ended),
+        }
+    }
+
+    /// Starts the calls whose turn has come.
+    fn start_calls(&mut self) {
+        while self.under_way.len() < self.shared.calls_per_connection {
+            let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains(id));
+            let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };
+            if let Ok(request) = &request {
+                self.share.give_back(request.len());
+            }
+            self.under_way.insert(id);
+            let call = Call {
+                id,
+                outbox: Arc::clone(&self.outbox),
+                shared: Arc::clone(&self.shared),
+                peer: Arc::clone(&self.name),
+                abandoned: self.abandoned.clone(),
+            };
+            self.calls.spawn(async move { (id, call.run(request).await) });
+        }
+    }
+
+    fn note_end(&mut self, ended: Result<(RequestId, End), JoinError>) -> Result<Event, Closed> {
+        match ended {
+            Ok((id, End::Answered)) => {
+                self.under_way.remove(&id);
+                Ok(Event::CallEnded)
+            }
+            Ok((_, End::Cut)) | Err(_) => Err(Closed::CutReply),
+        }
+    }
+
+    /// Gives the calls under way a moment to end by themselves; what has not started, and what still
+    /// comes in, is told to come back.
+    async fn finish_calls(&mut self) {
+        let begun = Instant::now();
+        let _ = timeout(GRACE, async {
+            loop {
+                let lingering = tokio::time::sleep_until(begun + LINGER);
+                let event = tokio::select! {
+                    event = self.next_event() => event,
+                    () = lingering, if self.calls.is_empty() && self.outgoing.is_none() && self.waiting.is_empty() => return,
+                };
+                match event {
+                    Ok(Event::Heard(request)) => self.waiting.extend(request),
+                    Ok(Event::CallEnded | Event::Sent) => {}
+                    Err(_) => return,
+                }
+                if self.outgoing.is_none() {
+                    self.outgoing = self.waiting.pop_front().map(|(id, request)| refuse(id, &request));
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Ends what is left, with an error reply for each request, so that no client waits for ever.
+    /// Then, between whole messages, the stream ends.
+    async fn close(&mut self, closed: &Closed) -> Result<(), Closed> {
+        self.abandon.pull();
+        let mut answers: Vec<Vec<u8>> = self.outgoing.take().into_iter().collect();
+        answers.extend(self.waiting.drain(..).map(|(id, request)| refuse(id, &request)));
+        if let Closed::Warned(why) = closed {
+            answers.push(messages::warning(why));
+        }
+        while !self.calls.is_empty() {
+            tokio::select! {
+                _ = self.calls.join_next() => {}
+                error = self.drain.run(&self.outbox) => return Err(error.into()),
+            }
+        }
+        for answer in answers {
+            self.drain.flush(&self.outbox).await?;
+            self.outbox.message(&answer).await?;
+        }
+        self.drain.flush(&self.outbox).await?;
+        Ok(self.drain.close().await?)
+    }
+}
+
+/// What happened on a connection.
+enum Event {
+    /// The peer spoke; with a whole request, if one ended.
+    Heard(Option<(RequestId, Taken)>),
+    CallEnded,
+    Sent,
+}
+
+/// What comes of a message.
+enum Heard {
+    Nothing,
+    Request(RequestId, Taken),
+    ToAnswer(Vec<u8>),
+}
+
+fn hear(
+    message: Message<'_>,
+    requests: &mut Requests,
+    share: &mut Share,
+    full: bool,
+) -> Result<Heard, Closed> {
+    match message {
+        Message::Request { id, part, last } => Ok(match requests.part(id, part, last, share) {
+            None => Heard::Nothing,
+            Some(taken) if full => {
+                let failure = Failure::busy("requests_waiting", RETRY_AFTER);
+                share.give_back(taken.as_ref().map_or(0, Vec::len));
+                Heard::ToAnswer(messages::reply(id, &answer(&taken, &failure)))
+            }
+            Some(taken) => Heard::Request(id, taken),
+        }),
+        Message::Ping(Some(zeros)) => Ok(Heard::ToAnswer(messages::pong(zeros))),
+        Message::Ping(None) | Message::Ignored => Ok(Heard::Nothing),
+        Message::MalformedPing => Err(Closed::Warned("malformed ping".to_owned())),
+        Message::Init(_) => Err(Closed::Warned("unexpected second init".to_owned())),
+        Message::MustKnow(kind) => Err(Closed::Warned(format!("unknown even message type {kind}"))),
+        Message::Error => Err(Closed::PeerError),
+    }
+}
+
+/// The message that answers a request which came too late.
+fn refuse(id: RequestId, taken: &Taken) -> Vec<u8> {
+    messages::reply(id, &answer(taken, &Failure::shutting_down()))
+}
+
+/// The reply to a request that does not reach the gate for this reason.
+fn answer(taken: &Taken, failure: &Failure) -> Vec<u8> {
+    match taken {
+        Ok(request) => gate::fail(request, failure),
+        Err(over) => over.reply(),
+    }
+}
+
+impl Over {
+    fn reply(self) -> Vec<u8> {
+        match self {
+            Over::TooLarge => Refusal::malformed("Request too large").reply(),
+            Over::NoRoom => Failure::busy("request_memory", RETRY_AFTER).reply("null"),
+        }
+    }
+}

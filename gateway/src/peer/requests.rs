@@ -1,0 +1,248 @@
+//! Requests put together from their parts, within bounds.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::messages::RequestId;
+
+/// Longest request, in bytes.
+pub(super) const MAX_REQUEST: usize = 1_048_576;
+
+/// Most requests one connection may have begun and not ended.
+const MAX_BEGUN: usize = 1024;
+
+/// What each connection may hold of its own, in bytes.
+const OWN: usize = 64 * 1024;
+
+/// What all connections may hold above that.
+const POOL: usize = 32 * 1024 * 1024;
+
+/// What the connections from one address may take of the pool.
+const POOL_PER_ADDRESS: usize = POOL / 8;
+
+/// The memory that all connections share for requests that have not been worked on yet. A full pool
+/// refuses what is new and never gives up what was begun.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    taken: Mutex<PoolUse>,
+}
+
+#[derive(Debug, Default)]
+struct PoolUse {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One connection's share of the memory for requests; returned when dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    pool: Arc<Pool>,
+    address: IpAddr,
+    /// Bytes held, own and pooled.
+    held: usize,
+}
+
+/// Requests that have begun on one connection.
+#[derive(Debug)]
+pub(super) struct Requests {
+    begun: HashMap<RequestId, Begun>,
+}
+
+#[derive(Debug)]
+enum Begun {
+    Parts(Vec<u8>),
+    /// Refused; what follows of it is passed over.
+    Over(Over),
+}
+
+/// A whole request, or why it was not taken in.
+pub(super) type Taken = Result<Vec<u8>, Over>;
+
+/// Why a request is not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// Longer than [`MAX_REQUEST`].
+    TooLarge,
+    /// The memory for requests is used up, or too many have been begun.
+    NoRoom,
+}
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        Self { begun: HashMap::new() }
+    }
+
+    /// Takes in a part. With the last one the request comes out, or why there is none; its bytes stay
+    /// counted in `share` until they are given back.
+    pub(super) fn part(
+        &mut self,
+        id: RequestId,
+        part: &[u8],
+        last: bool,
+        share: &mut Share,
+    ) -> Option<Taken> {
+        let mut request = match self.begun.remove(&id) {
+            None if !last && self.begun.len() == MAX_BEGUN => return Some(Err(Over::NoRoom)),
+            None => Ok(Vec::new()),
+            Some(Begun::Parts(bytes)) => Ok(bytes),
+            Some(Begun::Over(over)) => Err(over),
+        };
+        if let Ok(bytes) = &mut request {
+            let over = match () {
+                () if bytes.len() + part.len() > MAX_REQUEST => Some(Over::TooLarge),
+                () if !share.take(part.len()) => Some(Over::NoRoom),
+                () => None,
+            };
+            match over {
+                None => bytes.extend_from_slice(part),
+                Some(over) => {
+                    share.give_back(bytes.len());
+                    request = Err(over);
+                }
+            }
+        }
+        if last {
+            return Some(request);
+        }
+        self.begun.insert(id, request.map_or_else(Begun::Over, Begun::Parts));
+        None
+    }
+}
+
+impl Share {
+    /// The share of a connection from `address`.
+    pub(super) fn new(pool: Arc<Pool>, address: IpAddr) -> Self {
+        Self { pool, address, held: 0 }
+    }
+
+    /// Takes `bytes`; `false`, and nothing taken, where there is no room.
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
+        let more = (self.held + bytes).saturating_sub(OWN) - self.held.saturating_sub(OWN);
+        if more > 0 {
+            let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let by_address = taken.by_address.get(&self.address).copied().unwrap_or(0) + more;
+            if taken.all + more > POOL || by_address > POOL_PER_ADDRESS {
+                return false;
+            }
+            taken.all += more;
+            taken.by_address.insert(self.address, by_address);
+        }
+        self.held += bytes;
+        true
+    }
+
+    /// Gives `bytes` back.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        let left = self.held.saturating_sub(bytes);
+        let less = self.held.saturating_sub(OWN) - left.saturating_sub(OWN);
+        self.held = left;
+        if less > 0 {
+            let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.all -= less;
+            if let Some(by_address) = taken.by_address.get_mut(&self.address) {
+                *by_address -= less;
+                if *by_address == 0 {
+                    taken.by_address.remove(&self.address);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back(self.held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::Ipv4Addr;
+
+    fn share(pool: &Arc<Pool>, last: u8) -> Share {
+        Share::new(Arc::clone(pool), IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)))
+    }
+
+    #[test]
+    fn puts_parts_together_whatever_lies_between() {
+        let mut share = share(&Arc::default(), 1);
+        let mut requests = Requests::new();
+        assert_eq!(requests.part([1; 8], b"a", false, &mut share), None);
+        assert_eq!(requests.part([2; 8], b"x", false, &mut share), None);
+        assert_eq!(requests.part([1; 8], b"", false, &mut share), None);
+        assert_eq!(requests.part([1; 8], b"b", true, &mut share), Some(Ok(b"ab".to_vec())));
+        assert_eq!(requests.part([2; 8], b"", true, &mut share), Some(Ok(b"x".to_vec())));
+        assert_eq!(requests.part([1; 8], b"c", true, &mut share), Some(Ok(b"c".to_vec())));
+        assert_eq!(share.held, 4);
+    }
+
+    #[test]
+    fn an_oversize_request_is_answered_once_and_its_id_is_free_again() {
+        let mut share = share(&Arc::default(), 1);
+        let mut requests = Requests::new();
+        let half = vec![b' '; MAX_REQUEST / 2];
+        assert_eq!(requests.part([1; 8], &half, false, &mut share), None);
+        assert_eq!(requests.part([1; 8], &half, false, &mut share), None);
+        assert_eq!(requests.part([1; 8], b"!", false, &mut share), None);
+        assert_eq!(share.held, 0);
+        assert_eq!(requests.part([1; 8], &half, true, &mut share), Some(Err(Over::TooLarge)));
+        assert_eq!(requests.part([1; 8], &half, false, &mut share), None);
+        assert_eq!(requests.part([1; 8], &half, true, &mut share).unwrap().unwrap().len(), MAX_REQUEST);
+    }
+
+    #[test]
+    fn a_full_pool_refuses_the_new_and_keeps_the_old() {
+        let pool = Arc::default();
+        let part = vec![0; 60_000];
+        let mut held = Vec::new();
+        for last in 1..=20 {
+            let mut share = share(&pool, last);
+            let mut requests = Requests::new();
+            for id in 0..80u8 {
+                requests.part([id; 8], &part, false, &mut share);
+            }
+            held.push((requests, share));
+        }
+        assert!(pool.taken.lock().unwrap().all <= POOL);
+        let mut other = share(&pool, 99);
+        assert_eq!(
+            Requests::new().part([1; 8], &part, true, &mut other).unwrap().unwrap().len(),
+            part.len(),
+            "its own"
+        );
+        assert!(held.iter().all(|(_, share)| share.held > OWN || share.held == 60_000));
+        let (requests, share) = &mut held[0];
+        assert_eq!(
+            requests.part([0; 8], b"", true, share).unwrap().unwrap().len(),
+            part.len(),
+            "begun first"
+        );
+        drop((held, other));
+        let taken = pool.taken.lock().unwrap();
+        assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn gives_back_what_was_taken(steps in proptest::collection::vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60)) {
+            let pool: Arc<Pool> = Arc::default();
+            let mut share = share(&pool, 1);
+            let mut requests = Requests::new();
+            for (id, length, last) in steps {
+                if let Some(Ok(bytes)) = requests.part([id; 8], &vec![0; length], last, &mut share) {
+                    share.give_back(bytes.len());
+                }
+                let begun: usize = requests.begun.values().map(|begun| match begun {
+                    Begun::Parts(bytes) => bytes.len(),
+                    Begun::Over(_) => 0,
+                }).sum();
+                prop_assert_eq!(share.held, begun);
+                prop_assert_eq!(pool.taken.lock().unwrap().all, begun.saturating_sub(OWN));
+            }
+        }
+    }
+}

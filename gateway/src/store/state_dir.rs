@@ -1,0 +1,156 @@
+//! The state directory: secrets in files of their own, readable by their owner alone.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use runeward_noise::Identity;
+use runeward_policy::MasterSecret;
+use zeroize::Zeroizing;
+
+use super::StoreError;
+
+/// Length of every secret kept here, in bytes; its file holds twice as many hex digits.
+const SECRET_LENGTH: usize = 32;
+
+/// An existing state directory.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDir(PathBuf);
+
+/// Held by the one daemon that serves from a state directory; released when dropped.
+#[derive(Debug)]
+pub(crate) struct DaemonLock {
+    _file: File,
+}
+
+impl StateDir {
+    /// Opens the directory, making it, for its owner alone, where it does not exist yet.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|source| StoreError::dir(path, source))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("runeward.db")
+    }
+
+    /// The gateway's static key, made on first use.
+    pub(crate) fn identity(&self) -> Result<Identity, StoreError> {
+        let path = self.0.join("identity");
+        load_identity(&path)
+    }
+
+    /// The secret that runes are derived from, made on first use.
+    pub(crate) fn rune_secret(&self) -> Result<MasterSecret, StoreError> {
+        let path = self.0.join("rune-secret");
+        let secret = load_or_make(&path, || random_secret(&path))?;
+        MasterSecret::new(secret.as_slice()).map_err(|_| StoreError::Corrupt(path))
+    }
+
+    /// Claims the directory for this daemon.
+    pub(crate) fn lock(&self) -> Result<DaemonLock, StoreError> {
+        let path = self.0.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| StoreError::file(&path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DaemonLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(self.0.clone())),
+            Err(TryLockError::Error(source)) => Err(StoreError::file(&path, source)),
+        }
+    }
+}
+
+/// The identity in the file at `path`, made there on first use.
+pub(crate) fn load_identity(path: &Path) -> Result<Identity, StoreError> {
+    let secret = load_or_make(path, || {
+        let identity = Identity::generate().map_err(|_| StoreError::NoRandomness)?;
+        Ok(identity.secret_bytes())
+    })?;
+    Identity::from_secret(&secret).map_err(|_| StoreError::Corrupt(path.to_owned()))
+}
+
+type Secret = Zeroizing<[u8; SECRET_LENGTH]>;
+
+fn random_secret(path: &Path) -> Result<Secret, StoreError> {
+    let mut secret = Secret::default();
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), secret.as_mut_slice())
+        .map_err(|_| StoreError::file(path, io::Error::other("the system has no randomness")))?;
+    Ok(secret)
+}
+
+fn load_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Result<Secret, StoreError>,
+) -> Result<Secret, StoreError> {
+    match load(path) {
+        Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            save_new(path, &*make()?)?;
+            load(path)
+        }
+        loaded => loaded,
+    }
+}
+
+fn load(path: &Path) -> Result<Secret, StoreError> {
+    let mut file = File::open(path).map_err(|source| StoreError::file(path, source))?;
+    let mode = file.metadata().map_err(|source| StoreError::file(path, source))?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(StoreError::LooseMode { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(|_| StoreError::Corrupt(path.to_owned()))?;
+    decode_hex(text.trim_end()).ok_or_else(|| StoreError::Corrupt(path.to_owned()))
+}
+
+/// Writes the secret to a file that was not there; where another process was quicker, leaves that
+/// one's. The file appears whole or not at all.
+fn save_new(path: &Path, secret: &[u8; SECRET_LENGTH]) -> Result<(), StoreError> {
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let failed = |source| StoreError::file(path, source);
+    let mut text = Zeroizing::new(String::with_capacity(2 * SECRET_LENGTH + 1));
+    for byte in secret {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text.push('\n');
+    let written = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::hard_link(&draft, path));
+    let _ = fs::remove_file(&draft);
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.exists() => Ok(()),
+        written => written.map_err(failed),
+    }
+}
+
+fn decode_hex(text: &str) -> Option<Secret> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * SECRET_LENGTH {
+        return None;
+    }
+    let mut secret = Secret::default();
+    for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(secret)
+}

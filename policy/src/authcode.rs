@@ -1,0 +1,165 @@
+//! The authcode: a SHA-256 chaining value that goes on where the last restriction left it.
+
+use sha2::compress256;
+use sha2::digest::generic_array::GenericArray;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Longest secret, in bytes: with SHA-256's padding (0x80 and an 8-byte length) it fills one block.
+pub const MAX_SECRET_BYTES: usize = BLOCK - 9;
+
+const BLOCK: usize = 64;
+
+/// SHA-256's initial state (FIPS 180-4 §5.3.3).
+const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// What proves that a rune comes from a secret: 32 bytes, compared in constant time.
+#[derive(Clone, Copy)]
+pub(crate) struct Authcode(pub(crate) [u8; 32]);
+
+impl PartialEq for Authcode {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Authcode {}
+
+/// A SHA-256 computation that stands at the end of a padded message.
+///
+/// Each restriction is hashed together with the padding SHA-256 would end with at that point, so
+/// the state is at once a finished hash and a place to go on from: whoever holds it can append,
+/// and none can take back.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Chain {
+    state: [u32; 8],
+    /// Bytes hashed so far, padding included: whole blocks.
+    length: u64,
+}
+
+impl Chain {
+    /// The chain of a rune without any restriction. `None` above [`MAX_SECRET_BYTES`].
+    pub(crate) fn start(secret: &[u8]) -> Option<Self> {
+        if secret.len() > MAX_SECRET_BYTES {
+            return None;
+        }
+        let mut block = Zeroizing::new([0; BLOCK]);
+        block[..secret.len()].copy_from_slice(secret);
+        pad(block.as_mut_slice(), secret.len(), secret.len() as u64);
+
+        let mut state = INITIAL;
+        compress(&mut state, &block);
+        Some(Self { state, length: BLOCK as u64 })
+    }
+
+    /// The chain that `authcode` is the end of, after these restrictions (encoded).
+    pub(crate) fn resume<'a>(authcode: &Authcode, restrictions: impl Iterator<Item = &'a str>) -> Self {
+        let mut state = [0; 8];
+        let (words, _) = authcode.0.as_chunks::<4>();
+        for (word, bytes) in state.iter_mut().zip(words) {
+            *word = u32::from_be_bytes(*bytes);
+        }
+        let hashed: usize = restrictions.map(|text| padded(text.len())).sum();
+        Self { state, length: (BLOCK + hashed) as u64 }
+    }
+
+    /// Appends one restriction, encoded.
+    pub(crate) fn append(&mut self, restriction: &str) {
+        let (blocks, tail) = restriction.as_bytes().as_chunks::<BLOCK>();
+        for block in blocks {
+            compress(&mut self.state, block);
+        }
+
+        let mut end = [0; 2 * BLOCK];
+        let end = &mut end[..padded(tail.len())];
+        end[..tail.len()].copy_from_slice(tail);
+        pad(end, tail.len(), self.length + restriction.len() as u64);
+        for block in end.as_chunks::<BLOCK>().0 {
+            compress(&mut self.state, block);
+        }
+        self.length += padded(restriction.len()) as u64;
+    }
+
+    pub(crate) fn authcode(&self) -> Authcode {
+        let mut bytes = [0; 32];
+        let (words, _) = bytes.as_chunks_mut::<4>();
+        for (bytes, word) in words.iter_mut().zip(&self.state) {
+            *bytes = word.to_be_bytes();
+        }
+        Authcode(bytes)
+    }
+}
+
+/// Length of `length` bytes with their padding, in whole blocks.
+const fn padded(length: usize) -> usize {
+    (length + 9).next_multiple_of(BLOCK)
+}
+
+/// Ends a message of `total` bytes whose last `used` bytes stand at the start of `end`.
+fn pad(end: &mut [u8], used: usize, total: u64) {
+    end[used] = 0x80;
+    let count_at = end.len() - 8;
+    end[count_at..].copy_from_slice(&(total * 8).to_be_bytes());
+}
+
+fn compress(state: &mut [u32; 8], block: &[u8; BLOCK]) {
+    compress256(state, std::slice::from_ref(GenericArray::from_slice(block)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    /// The definition, spelled out: one SHA-256 over secret, padding, restriction, padding, … where
+    /// the last padding is SHA-256's own.
+    fn by_definition(secret: &[u8], restrictions: &[&str]) -> [u8; 32] {
+        let mut message = secret.to_vec();
+        for restriction in restrictions {
+            let bits = (message.len() as u64) * 8;
+            message.push(0x80);
+            while message.len() % 64 != 56 {
+                message.push(0);
+            }
+            message.extend(bits.to_be_bytes());
+            message.extend(restriction.bytes());
+        }
+        Sha256::digest(&message).into()
+    }
+
+    #[test]
+    fn follows_the_definition_at_every_length_around_a_block() {
+        for secret in [1, 16, 32, 54, 55] {
+            let secret = vec![7; secret];
+            for length in 0..200 {
+                let long = "x".repeat(length);
+                let restrictions = ["=1", long.as_str(), "method=getinfo"];
+                let mut chain = Chain::start(&secret).unwrap();
+                for restriction in restrictions {
+                    chain.append(restriction);
+                }
+                assert_eq!(chain.authcode().0, by_definition(&secret, &restrictions));
+            }
+        }
+    }
+
+    #[test]
+    fn goes_on_from_an_authcode_alone() {
+        let long = "x".repeat(119);
+        let before = ["=1", long.as_str()];
+        let mut chain = Chain::start(b"secret").unwrap();
+        for restriction in before {
+            chain.append(restriction);
+        }
+        let mut resumed = Chain::resume(&chain.authcode(), before.into_iter());
+        resumed.append("rate=1");
+        assert_eq!(resumed.authcode().0, by_definition(b"secret", &["=1", &long, "rate=1"]));
+    }
+
+    #[test]
+    fn holds_no_secret_over_one_block() {
+        assert!(Chain::start(&[0; 55]).is_some());
+        assert!(Chain::start(&[0; 56]).is_none());
+    }
+}

@@ -1,0 +1,414 @@
+//! The wire form of a rune: base64url, an authcode, and restrictions as text.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use thiserror::Error;
+
+use crate::authcode::Authcode;
+use crate::restriction::{Alternative, Condition, RestrictionRef, split};
+
+/// Longest encoded rune, in bytes of base64url with its padding.
+pub const MAX_RUNE_BYTES: usize = 8 * 1024;
+/// Most restrictions in one rune, not counting its unique id.
+pub const MAX_RESTRICTIONS: usize = 256;
+/// Most alternatives in one restriction.
+pub const MAX_ALTERNATIVES: usize = 256;
+
+const AUTHCODE_BYTES: usize = 32;
+/// Longest text of all restrictions together: what an encoded rune of full length has room for.
+const MAX_TEXT_BYTES: usize = MAX_RUNE_BYTES / 4 * 3 - AUTHCODE_BYTES;
+
+// Marks hold offsets into a text as 16 bits.
+const _: () = assert!(MAX_TEXT_BYTES <= u16::MAX as usize);
+
+/// A bound that a rune or restriction would go over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// Over [`MAX_RUNE_BYTES`] once encoded.
+    #[error("a rune is at most {MAX_RUNE_BYTES} bytes long")]
+    Length,
+    /// Over [`MAX_RESTRICTIONS`].
+    #[error("a rune has at most {MAX_RESTRICTIONS} restrictions")]
+    Restrictions,
+    /// Over [`MAX_ALTERNATIVES`].
+    #[error("a restriction has at most {MAX_ALTERNATIVES} alternatives")]
+    Alternatives,
+    /// A unique id of 2^63 or more.
+    #[error("a unique id is less than 2^63")]
+    UniqueId,
+}
+
+/// What is wrong with the text of restrictions. `at` counts bytes from the start of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// A field's name that no condition follows.
+    #[error(
+        "no condition after the field that starts at byte {at}: a restriction reads field, condition, value, as in method=getinfo (conditions: {conditions})",
+        conditions = Condition::SYMBOLS
+    )]
+    NoCondition {
+        /// Where the field starts.
+        at: usize,
+    },
+    /// Punctuation that is no condition, where one was expected.
+    #[error(
+        "{found:?} at byte {at} is no condition: use one of {conditions}",
+        conditions = Condition::SYMBOLS
+    )]
+    UnknownCondition {
+        /// Where the character stands.
+        at: usize,
+        /// The character.
+        found: char,
+    },
+    /// The empty field, which is a unique id's: only the issuer gives one.
+    #[error("no field before the condition at byte {at}: name one, as in method=getinfo")]
+    NoField {
+        /// Where the condition stands.
+        at: usize,
+    },
+    /// A field's name with a character that ends names.
+    #[error("{found:?} at byte {at} cannot be part of a field's name: of punctuation, only _ can")]
+    FieldPunctuation {
+        /// Where the character stands, from the start of the name.
+        at: usize,
+        /// The character.
+        found: char,
+    },
+    /// A `\` with nothing behind it.
+    #[error("nothing follows the \\ at byte {at}: write \\\\ for a \\ in a value")]
+    DanglingEscape {
+        /// Where the `\` stands.
+        at: usize,
+    },
+    /// More than one restriction where one was expected.
+    #[error(
+        "the & at byte {at} ends the restriction: give what follows as a separate restriction, or write \\& for an & in a value"
+    )]
+    Separator {
+        /// Where the `&` stands.
+        at: usize,
+    },
+    /// A NUL character.
+    #[error("a NUL character at byte {at}: a rune cannot hold one, leave it out")]
+    Nul {
+        /// Where it stands.
+        at: usize,
+    },
+    /// No text, or no alternatives.
+    #[error("an empty restriction: write field, condition, value, as in method=getinfo")]
+    Empty,
+    /// Over a bound.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+/// Why a string is no rune.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not base64url, or its padding is neither whole nor absent.
+    #[error("not base64url")]
+    Base64,
+    /// Fewer bytes than an authcode has.
+    #[error("shorter than an authcode of {AUTHCODE_BYTES} bytes")]
+    Short,
+    /// The restrictions are not UTF-8.
+    #[error("restrictions are not UTF-8")]
+    Utf8,
+    /// A unique id that is not the first restriction and its only alternative, or not given by `=`.
+    #[error("a unique id out of its place")]
+    UniqueId,
+    /// The restrictions cannot be read.
+    #[error("malformed restrictions: {0}")]
+    Restrictions(#[source] ParseError),
+    /// Over a bound.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+impl From<ParseError> for DecodeError {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Limit(limit) => Self::Limit(limit),
+            ParseError::NoField { .. } => Self::UniqueId,
+            other => Self::Restrictions(other),
+        }
+    }
+}
+
+/// Reads a rune's wire form.
+pub(crate) fn decode(rune: &str) -> Result<(Authcode, Text), DecodeError> {
+    if rune.len() > MAX_RUNE_BYTES {
+        return Err(LimitError::Length.into());
+    }
+    let engine = if rune.ends_with('=') { URL_SAFE } else { URL_SAFE_NO_PAD };
+    let bytes = engine.decode(rune).map_err(|_| DecodeError::Base64)?;
+    let (authcode, text) = bytes.split_first_chunk::<AUTHCODE_BYTES>().ok_or(DecodeError::Short)?;
+    let text = std::str::from_utf8(text).map_err(|_| DecodeError::Utf8)?;
+    let text = Text::parse(text)?;
+
+    match text.marks.first() {
+        Some(id) if id.is_nameless() && (id.condition != Condition::Equal || !id.last) => {
+            Err(DecodeError::UniqueId)
+        }
+        _ => Ok((Authcode(*authcode), text)),
+    }
+}
+
+/// Writes a rune's wire form, padded.
+pub(crate) fn encode(authcode: &Authcode, text: &Text) -> String {
+    let mut bytes = Vec::with_capacity(AUTHCODE_BYTES + text.encoded.len());
+    bytes.extend_from_slice(&authcode.0);
+    bytes.extend_from_slice(text.encoded.as_bytes());
+    URL_SAFE.encode(bytes)
+}
+
+/// Restrictions in their one canonical spelling, read once: `marks` tell where each part stands.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// `a=b|c^d&e=f`: what is hashed, with every escape that is needed and no other.
+    encoded: String,
+    /// The values that need escapes, without them, one after another. Mostly empty.
+    plain: String,
+    marks: Vec<Mark>,
+}
+
+/// Where one alternative stands in a [`Text`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    start: u16,
+    condition_at: u16,
+    end: u16,
+    condition: Condition,
+    /// The last alternative of its restriction.
+    last: bool,
+    /// Where the value stands in `plain`, if it needs escapes.
+    plain: Option<(u16, u16)>,
+}
+
+impl Text {
+    /// Reads restrictions joined by `&`. A trailing `&` is accepted, as the node does.
+    ///
+    /// The first alternative's field may be empty, as a unique id's is.
+    pub(crate) fn parse(source: &str) -> Result<Self, ParseError> {
+        if let Some(at) = source.find('\0') {
+            return Err(ParseError::Nul { at });
+        }
+        let mut text =
+            Self { encoded: String::with_capacity(source.len().min(MAX_TEXT_BYTES)), ..Self::default() };
+        let mut at = 0;
+        let mut last = true;
+        while at < source.len() || !last {
+            let (field, condition) = split_condition(source, at)?;
+            if field.is_empty() && at > 0 {
+                return Err(ParseError::NoField { at });
+            }
+            let (value, end) = read_value(source, at + field.len() + 1)?;
+            last = !source[end..].starts_with('|');
+            text.push(field, condition, &value, last)?;
+            at = end + 1;
+        }
+        text.check_counts()?;
+        Ok(text)
+    }
+
+    /// Appends one restriction. After an error `self` is incomplete: drop it.
+    pub(crate) fn append<'a>(
+        &mut self,
+        alternatives: impl IntoIterator<Item = Alternative<'a>>,
+    ) -> Result<(), LimitError> {
+        let mut alternatives = alternatives.into_iter().peekable();
+        while let Some(alternative) = alternatives.next() {
+            self.push(
+                alternative.field(),
+                alternative.condition(),
+                alternative.value(),
+                alternatives.peek().is_none(),
+            )?;
+        }
+        self.check_counts()
+    }
+
+    pub(crate) fn encoded(&self) -> &str {
+        &self.encoded
+    }
+
+    pub(crate) fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    /// Every restriction, the unique id among them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = RestrictionRef<'_>> + Clone {
+        split(self, &self.marks)
+    }
+
+    /// The restrictions without the unique id.
+    pub(crate) fn restrictions(&self) -> impl Iterator<Item = RestrictionRef<'_>> + Clone {
+        split(self, self.without_unique_id())
+    }
+
+    /// The encoded restrictions without the unique id.
+    pub(crate) fn restrictions_encoded(&self) -> &str {
+        self.slice(self.without_unique_id())
+    }
+
+    /// The first alternative, if its field is the empty one.
+    pub(crate) fn unique_id(&self) -> Option<Alternative<'_>> {
+        let first = self.marks.first()?;
+        first.is_nameless().then(|| self.alternative(first))
+    }
+
+    pub(crate) fn alternative(&self, mark: &Mark) -> Alternative<'_> {
+        let condition_at = usize::from(mark.condition_at);
+        let field = &self.encoded[usize::from(mark.start)..condition_at];
+        let value = match mark.plain {
+            Some((start, end)) => &self.plain[usize::from(start)..usize::from(end)],
+            None => &self.encoded[condition_at + 1..usize::from(mark.end)],
+        };
+        Alternative::from_parts(field, mark.condition, value)
+    }
+
+    /// The encoded text of neighbouring alternatives.
+    pub(crate) fn slice(&self, marks: &[Mark]) -> &str {
+        match (marks.first(), marks.last()) {
+            (Some(first), Some(last)) => &self.encoded[usize::from(first.start)..usize::from(last.end)],
+            _ => "",
+        }
+    }
+
+    fn without_unique_id(&self) -> &[Mark] {
+        match self.marks.split_first() {
+            Some((first, rest)) if first.is_nameless() => rest,
+            _ => &self.marks,
+        }
+    }
+
+    fn push(&mut self, field: &str, condition: Condition, value: &str, last: bool) -> Result<(), LimitError> {
+        // Before anything is copied: a caller's value may have any length.
+        if self.encoded.len() + field.len() + value.len() > MAX_TEXT_BYTES {
+            return Err(LimitError::Length);
+        }
+        if let Some(before) = self.marks.last() {
+            self.encoded.push(if before.last { '&' } else { '|' });
+        }
+        let start = self.encoded.len();
+        self.encoded.push_str(field);
+        let condition_at = self.encoded.len();
+        self.encoded.push(condition.symbol());
+        let plain = if value.bytes().any(needs_escape) {
+            let start = self.plain.len();
+            self.plain.push_str(value);
+            self.encoded.extend(escaped(value));
+            Some((start as u16, self.plain.len() as u16))
+        } else {
+            self.encoded.push_str(value);
+            None
+        };
+        if self.encoded.len() > MAX_TEXT_BYTES {
+            return Err(LimitError::Length);
+        }
+        self.marks.push(Mark {
+            start: start as u16,
+            condition_at: condition_at as u16,
+            end: self.encoded.len() as u16,
+            condition,
+            last,
+            plain,
+        });
+        Ok(())
+    }
+
+    fn check_counts(&self) -> Result<(), LimitError> {
+        let restrictions = self.without_unique_id().split_inclusive(|mark| mark.last);
+        let mut count = 0;
+        for alternatives in restrictions {
+            count += 1;
+            if alternatives.len() > MAX_ALTERNATIVES {
+                return Err(LimitError::Alternatives);
+            }
+        }
+        if count > MAX_RESTRICTIONS {
+            return Err(LimitError::Restrictions);
+        }
+        Ok(())
+    }
+}
+
+impl Mark {
+    /// Whether this alternative has the empty field, as unique ids do.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.start == self.condition_at
+    }
+
+    /// Whether this is the last alternative of its restriction.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+/// Splits the field that starts at `at` from the condition that ends it.
+pub(crate) fn split_condition(source: &str, at: usize) -> Result<(&str, Condition), ParseError> {
+    // Behind a trailing `|` there is nothing, not even an end.
+    let rest = source.get(at..).unwrap_or_default();
+    let length = field_length(rest).ok_or(ParseError::NoCondition { at })?;
+    let found = char::from(rest.as_bytes()[length]);
+    let condition =
+        Condition::from_symbol(found).ok_or(ParseError::UnknownCondition { at: at + length, found })?;
+    Ok((&rest[..length], condition))
+}
+
+/// Where the punctuation stands that ends the field at the start of `text`.
+pub(crate) fn field_length(text: &str) -> Option<usize> {
+    text.bytes().position(|byte| byte.is_ascii_punctuation() && byte != b'_')
+}
+
+/// The value that starts at `at`, without its escapes, and where it ends.
+fn read_value(source: &str, at: usize) -> Result<(Cow<'_, str>, usize), ParseError> {
+    let stop = |from: usize| {
+        let rest = &source.as_bytes()[from..];
+        let length = rest.iter().position(|byte| needs_escape(*byte));
+        from + length.unwrap_or(rest.len())
+    };
+    let mut end = stop(at);
+    let mut value = Cow::Borrowed(&source[at..end]);
+    while let Some(behind) = source[end..].strip_prefix('\\') {
+        // Any character may be escaped, though only three need it.
+        let escaped = behind.chars().next().ok_or(ParseError::DanglingEscape { at: end })?;
+        let from = end + 1 + escaped.len_utf8();
+        end = stop(from);
+        let value = value.to_mut();
+        value.push(escaped);
+        value.push_str(&source[from..end]);
+    }
+    Ok((value, end))
+}
+
+/// The encoded form of a value.
+pub(crate) fn escaped(value: &str) -> impl Iterator<Item = char> {
+    value.chars().flat_map(|character| {
+        let escape = u8::try_from(character).is_ok_and(needs_escape);
+        escape.then_some('\\').into_iter().chain([character])
+    })
+}
+
+/// Where the first `&` stands that is not escaped.
+pub(crate) fn separator(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'&' => return Some(at),
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn needs_escape(byte: u8) -> bool {
+    matches!(byte, b'\\' | b'|' | b'&')
+}

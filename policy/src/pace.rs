@@ -1,0 +1,70 @@
+//! `rate` and `per`: how long a unique id must rest between two uses.
+
+use std::time::Duration;
+
+use crate::evaluate::{Fault, SinceLastUse};
+use crate::restriction::{Alternative, Condition};
+
+/// The rest that `rate=N` or `per=N[unit]` asks for; `None` for every other field.
+pub(crate) fn interval(alternative: Alternative<'_>) -> Option<Result<Duration, Fault>> {
+    let equal = alternative.condition() == Condition::Equal;
+    match alternative.field() {
+        "rate" if equal => Some(rate(alternative.value())),
+        "rate" => Some(Err(Fault::Pace("rate operator must be ="))),
+        "per" if equal => Some(per(alternative.value())),
+        "per" => Some(Err(Fault::Pace("per operator must be ="))),
+        _ => None,
+    }
+}
+
+/// Whether the rest is over.
+pub(crate) fn rested(interval: Duration, since: SinceLastUse) -> Result<(), Fault> {
+    match since {
+        SinceLastUse::Never => Ok(()),
+        SinceLastUse::Elapsed(time) if time >= interval => Ok(()),
+        SinceLastUse::Elapsed(_) => Err(Fault::Pace("too soon")),
+        SinceLastUse::Unknown => Err(Fault::Pace("last use is unknown")),
+    }
+}
+
+/// `rate=N`: N uses a minute, evenly spaced.
+fn rate(value: &str) -> Result<Duration, Fault> {
+    match count(value) {
+        Some((count, "")) => Ok(Duration::from_nanos(60 * SECOND / count)),
+        _ => Err(Fault::Pace("malformed rate")),
+    }
+}
+
+/// `per=N` with a unit: one use in that time.
+fn per(value: &str) -> Result<Duration, Fault> {
+    let (count, unit) = count(value).ok_or(Fault::Pace("malformed per"))?;
+    let unit = match unit {
+        "" | "sec" => SECOND,
+        "nsec" => 1,
+        "usec" => 1_000,
+        "msec" => 1_000_000,
+        "min" => 60 * SECOND,
+        "hour" => 60 * 60 * SECOND,
+        "day" => 24 * 60 * 60 * SECOND,
+        _ => return Err(Fault::Pace("malformed suffix")),
+    };
+    let nanoseconds = count.checked_mul(unit).ok_or(Fault::Pace("per overflow"))?;
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// In nanoseconds, which is how the node counts.
+const SECOND: u64 = 1_000_000_000;
+
+/// The number a value starts with, from 1 to 2^32 - 2 as on the node, and what follows it. Like C's
+/// `strtoul`, skips white space and takes a `+`; unlike it, refuses a `-`, which would wrap around.
+fn count(value: &str) -> Option<(u64, &str)> {
+    let value = value.trim_start_matches(WHITE_SPACE);
+    let value = value.strip_prefix('+').unwrap_or(value);
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = value.split_at(digits);
+    let count = digits.parse().ok()?;
+    (1..u64::from(u32::MAX)).contains(&count).then_some((count, rest))
+}
+
+/// What C's `isspace` is true of.
+pub(crate) const WHITE_SPACE: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
