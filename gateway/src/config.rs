@@ -82,6 +82,7 @@ struct File {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) node: NodeChoice,
+    pub(crate) authority: Authority,
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) advertise: Option<String>,
     pub(crate) state_dir: PathBuf,
@@ -128,10 +129,11 @@ pub(crate) enum NodeChoice {
 }
 
 /// Whose runes are honoured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Authority {
     /// Those the gateway issues, under a secret of its own.
+    #[default]
     Own,
 }
 
@@ -200,6 +202,7 @@ impl Settings {
         let listen = [self.listen, file.listen, DEFAULT_LISTEN.parse().into_iter().collect()];
         Ok(Config {
             listen: listen.into_iter().find(|listen| !listen.is_empty()).unwrap_or_default(),
+            authority: self.authority.or(file.authority).unwrap_or_default(),
             advertise: self.advertise.or(file.advertise),
             state_dir: match self.state.state_dir.or(file.state_dir) {
                 Some(dir) => dir,

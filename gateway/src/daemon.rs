@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, NodeChoice};
+use crate::config::{Authority, Config, NodeChoice};
 use crate::gate::{CreateError, Gate};
 use crate::listen;
 use crate::node::demo::{self, DemoNode};
@@ -54,7 +54,9 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let dir = StateDir::open(&config.state_dir)?;
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
-    let gate = Gate::open(&dir).await?;
+    let gate = match config.authority {
+        Authority::Own => Gate::open(&dir).await?,
+    };
 
     let (socket, demo) = match &config.node {
         NodeChoice::Cln(socket) => (socket.clone(), None),

@@ -1,7 +1,5 @@
 //! The `runeward` command.
 
-use clap::Parser;
-
 fn main() -> std::process::ExitCode {
-    runeward::Cli::parse().run()
+    runeward::Cli::read().run()
 }

@@ -370,6 +370,11 @@ pub async fn tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// The text with spaces behind it, `bytes` in all.
+pub fn padded(text: &str, bytes: usize) -> String {
+    text.to_owned() + &" ".repeat(bytes.saturating_sub(text.len()))
+}
+
 /// The text of a request. `id` is the JSON-RPC id.
 pub fn request(id: &Value, method: &str, params: &Value, rune: &str) -> String {
     let method = Value::from(method);

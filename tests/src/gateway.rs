@@ -347,9 +347,6 @@ impl Gateway {
     /// Makes a rune with these restrictions beside the running daemon, and waits until it knows it.
     pub async fn rune(&self, restrictions: &[&str]) -> String {
         let mut args = vec!["create"];
-        if restrictions.is_empty() {
-            args.push("--force");
-        }
         for restriction in restrictions {
             args.extend(["--restrict", restriction]);
         }

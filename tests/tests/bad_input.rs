@@ -77,18 +77,18 @@ async fn rune_texts() {
     let good = good.line();
     for bad in ["", "x", "AAAA", "not a rune", &good[1..], &format!("{good}=")] {
         for args in [
-            &["show", bad][..],
-            &["check", bad, "--method", "getinfo"],
-            &["restrict", bad, "--restrict", "method=getinfo"],
+            &["rune", "show", bad][..],
+            &["rune", "check", bad, "--method", "getinfo"],
+            &["rune", "restrict", bad, "--restrict", "method=getinfo"],
         ] {
-            setup.rune(args).await.assert_refused(USAGE, &["rune"]);
+            setup.cli(args).await.assert_refused(USAGE, &["no rune"]);
         }
     }
     for bad in ["", "method", "method@x", "=5", "method=a|", "method=a\\"] {
         let args = ["create", "--restrict", bad];
         setup.rune(&args).await.assert_refused(USAGE, &["restrict"]);
-        let args = ["restrict", good, "--restrict", bad];
-        setup.rune(&args).await.assert_refused(USAGE, &["restrict"]);
+        let args = ["rune", "restrict", good, "--restrict", bad];
+        setup.cli(&args).await.assert_refused(USAGE, &["restrict"]);
     }
     let args = ["check", good, "--method", "getinfo", "--params", "{"];
     setup.rune(&args).await.assert_refused(USAGE, &["params"]);

@@ -16,7 +16,7 @@ async fn create_prints_the_rune_alone() {
         setup.rune(&["create", "--restrict", "method=getinfo|method^list", "--restrict", "time>5"]).await;
     let rune = made.line();
     assert!(runes::unique_id(rune) < 1 << 52);
-    let shown = setup.rune(&["show", rune]).await;
+    let shown = setup.cli(&["rune", "show", rune]).await;
     assert_eq!(shown.code, 0);
     for words in ["getinfo", "list", "time"] {
         assert!(shown.stdout.contains(words), "{shown:?}");
@@ -36,9 +36,8 @@ async fn names_and_expiry() {
     let rune = setup.rune(&args).await.line().to_owned();
     let list = setup.rune(&["list"]).await;
     assert!(list.stdout.contains("kitchen"), "{list:?}");
-    let shown = setup.rune(&["show", &rune, "--json"]).await;
-    let shown = json_of(&shown.stdout);
-    assert!(shown.to_string().contains("time"), "{shown}");
+    let shown = setup.cli(&["rune", "show", &rune]).await;
+    assert!(shown.stdout.contains("time"), "{shown:?}");
     // A name is taken once.
     setup.rune(&args).await.assert_refused(1, &["kitchen", "--name"]);
 
@@ -47,13 +46,12 @@ async fn names_and_expiry() {
     check.assert_refused(1, &["Blacklisted"]);
 }
 
+/// It is made, and its holder's power is said.
 #[tokio::test]
-async fn a_rune_without_restrictions_takes_force() {
-    let setup = Setup::demo();
-    let refused = setup.rune(&["create"]).await;
-    refused.assert_refused(2, &["--restrict", "--force"]);
-    let rune = setup.rune(&["create", "--force"]).await;
+async fn a_rune_without_restrictions_is_warned_of() {
+    let rune = Setup::demo().rune(&["create"]).await;
     assert_eq!(Rune::decode(rune.line()).unwrap().restrictions().count(), 0);
+    assert!(rune.stderr.contains("no restrictions"), "{rune:?}");
 }
 
 #[tokio::test]
@@ -128,12 +126,12 @@ async fn runes_by_stdin_and_environment() {
     let rune = gateway.rune(&["method=getinfo"]).await;
     let state = setup.state().display().to_string();
     let line = format!("{rune}\n");
-    let plain = setup.rune(&["show", &rune]).await;
+    let plain = setup.cli(&["rune", "show", &rune]).await;
 
-    let shown = setup.cli_with(&["rune", "show", "-", "--state-dir", &state], Some(&line), &[]).await;
+    let shown = setup.cli_with(&["rune", "show", "-"], Some(&line), &[]).await;
     assert_eq!(shown.stdout, plain.stdout, "{shown:?}");
     let env = [("RUNEWARD_RUNE", rune.as_str())];
-    let shown = setup.cli_with(&["rune", "show", "--state-dir", &state], None, &env).await;
+    let shown = setup.cli_with(&["rune", "show"], None, &env).await;
     assert_eq!(shown.stdout, plain.stdout, "{shown:?}");
 
     let args = ["rune", "check", "-", "--method", "getinfo", "--state-dir", &state];
@@ -217,7 +215,8 @@ async fn how_a_call_ends() {
         &["call"][..],
         &["call", &uri],
         &["call", &uri, "getinfo", "--nosuch"],
-        &["call", &uri, "getinfo", "neither-pair-nor-json"],
+        &["call", &uri, "getinfo", "a=1", "not-named"],
+        &["call", &uri, "getinfo", "a=1", "a=2"],
         &["call", "http://example.com", "getinfo"],
         &["call", "commando+ws://127.0.0.1:1?rune=x", "getinfo"],
         &["call", "lnlink:02@127.0.0.1", "getinfo"],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use runeward_noise::Identity;
 use runeward_policy::Rune;
-use runeward_tests::client::identity;
+use runeward_tests::client::{identity, padded};
 use runeward_tests::recorded::{self, Case, Observed};
 use runeward_tests::{Answer, Client, FakeNode, Gateway, Setup, eventually};
 use serde_json::{Value, json};
@@ -202,7 +202,7 @@ async fn sizes() {
             None => {
                 let bytes = case.bytes.unwrap_or(0);
                 let part = case.part.unwrap_or(65_000);
-                client.request_in_parts(id, format!("{raw:bytes$}"), part).await;
+                client.request_in_parts(id, padded(raw, bytes), part).await;
             }
         }
         let reply = client.reply(id).await;

@@ -1,7 +1,7 @@
 //! Requests: put together from parts, read once and strictly, refused in a fixed order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use runeward_tests::client::{self, PART};
+use runeward_tests::client::{self, PART, padded};
 use runeward_tests::{Answer, Client, FakeNode, Gateway};
 use serde_json::{Value, json};
 
@@ -90,12 +90,10 @@ async fn one_mebibyte_and_not_a_byte_more() {
     let mut client = Client::connect(&gateway).await;
     let request = listinvoices("1", &rune);
     for part in [PART, 65_525] {
-        let padded = format!("{request:LIMIT$}");
-        client.request_in_parts(6, &padded, part).await;
+        client.request_in_parts(6, padded(&request, LIMIT), part).await;
         assert_eq!(client.reply(6).await.text(), answered("1"));
 
-        let over = LIMIT + 1;
-        client.request_in_parts(6, format!("{request:over$}"), part).await;
+        client.request_in_parts(6, padded(&request, LIMIT + 1), part).await;
         assert_eq!(client.reply(6).await.text(), refusal(19536, "Request too large"));
 
         // The id may be used again, with nothing left of what went before.

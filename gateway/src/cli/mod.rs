@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use runeward_policy::Rune;
 
-use crate::config::{ConfigError, Settings};
+use crate::config::ConfigError;
 use crate::daemon::DaemonError;
 use crate::store::StoreError;
 
@@ -56,6 +56,16 @@ pub(crate) enum Failed {
 }
 
 impl Cli {
+    /// Reads the command line; what is wrong with it, or asked of it, is printed and the process ends.
+    pub fn read() -> Self {
+        // One rune in 64 starts with `-`. Behind a space, which is trimmed later, it is no flag.
+        let arguments = std::env::args_os().map(|argument| match argument.to_str() {
+            Some(text) if text.starts_with('-') && Rune::decode(text).is_ok() => format!(" {text}").into(),
+            _ => argument,
+        });
+        Self::parse_from(arguments)
+    }
+
     /// Runs the command; errors go to stderr.
     pub fn run(self) -> ExitCode {
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

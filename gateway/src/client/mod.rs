@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::websocket::{self, WebSocket};
-pub(crate) use uri::{Transport, Uri, UriError};
+use uri::Transport;
+
+pub(crate) use uri::Uri;
 
 /// How long connecting may take, the handshake and `init` included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use runeward_noise::NodeId;
 use runeward_policy::{Parameter, SinceLastUse, Value};
 
 use super::json::Json;
@@ -16,11 +15,6 @@ pub(crate) struct Check<'a> {
     /// An array or an object.
     pub(crate) params: &'a Json<'a>,
     pub(crate) since_last_use: SinceLastUse,
-}
-
-/// A peer's node id as conditions compare it: 66 lower-case hex digits.
-pub(crate) fn peer_text(peer: &NodeId) -> Cow<'static, str> {
-    Cow::Owned(peer.to_string())
 }
 
 impl runeward_policy::Request for Check<'_> {

@@ -16,9 +16,13 @@ impl Refusal {
         Self { code: 19536, message: message.to_owned() }
     }
 
-    /// The rune does not allow the request (19537).
+    /// The rune does not allow the request (19537). The message quotes another reply's JSON, as a
+    /// node's does, so the reason is escaped once more than the message.
     pub(crate) fn rune(reason: &str) -> Self {
-        Self { code: 19537, message: format!("Invalid rune: {reason}") }
+        let mut quoted = Vec::new();
+        json::write_string(reason, &mut quoted);
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        Self { code: 19537, message: format!("Invalid rune: {}", String::from_utf8_lossy(escaped)) }
     }
 
     /// The whole reply.

@@ -89,7 +89,7 @@ async fn create(runes: &Runes, [rune, restrictions]: [Option<&Json<'_>>; 2]) -> 
 fn narrow(rune: &Rune, restrictions: &[Restriction]) -> Result<Rune, Failure> {
     let mut rune = rune.clone();
     for restriction in restrictions {
-        rune = rune.narrow(restriction).map_err(|error| invalid("restrictions", &error.to_string()))?;
+        rune = rune.narrow(restriction.clone()).map_err(|error| invalid("restrictions", &error.to_string()))?;
     }
     Ok(rune)
 }
@@ -136,8 +136,8 @@ pub(crate) fn describe(runes: &Runes, listed: &Listed) -> String {
                 restriction.alternatives().map(|alternative| {
                     let mut out = Object::new();
                     out.text("fieldname", alternative.field());
-                    out.text("value", &alternative.value());
-                    out.text("condition", &alternative.condition().to_string());
+                    out.text("value", alternative.value());
+                    out.text("condition", alternative.condition().symbol().encode_utf8(&mut [0; 4]));
                     out.text("english", &alternative.english());
                     out.end()
                 }),

@@ -158,7 +158,7 @@ impl Runes {
             let record = RuneRecord {
                 unique_id,
                 name: name.map(str::to_owned),
-                restrictions: rune.restrictions_text(),
+                restrictions: rune.restrictions_text().to_owned(),
                 created_at: nanoseconds_since_1970() / 1_000_000_000,
                 last_used: None,
             };

@@ -169,9 +169,11 @@ impl Node {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match idle {
-                Some(mut socket) if socket.is_clean() => return Ok(socket),
-                Some(_) => self.mark_down("it closed a connection"),
                 None => break,
+                Some(mut socket) => match socket.is_clean() {
+                    true => return Ok(socket),
+                    false => self.mark_down("it closed a connection"),
+                },
             }
         }
         self.ready().await.map_err(|not_ready| CallError::Unreachable(not_ready.to_string()))?;

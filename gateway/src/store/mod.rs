@@ -12,10 +12,10 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{ConnectOptions, Sqlite, Transaction};
 
 pub(crate) use ranges::Ranges;
-pub(crate) use state_dir::{DaemonLock, StateDir, load_identity};
+pub(crate) use state_dir::{StateDir, load_identity};
 
 /// How long a write waits for another process to finish its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory cannot be made or read.
-    #[error("cannot use the state directory {path}: {source}; give another with --state-dir", path = .path.display())]
+    #[error("cannot use the state directory {}: {source}; give another with --state-dir", path.display())]
     Dir {
         /// The state directory.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A file in it cannot be read or written.
-    #[error("cannot use {path}: {source}; its owner must be able to read and write it", path = .path.display())]
+    #[error("cannot use {}: {source}; its owner must be able to read and write it", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -41,8 +41,8 @@ pub enum StoreError {
     },
     /// A secret that others could read.
     #[error(
-        "{path} can be read by others (mode {mode:03o}); if nobody has, run `chmod 600 {path}`, else remove it and hand out new runes",
-        path = .path.display()
+        "{0} can be read by others (mode {mode:03o}); if nobody has, run `chmod 600 {0}`, else remove it and hand out new runes",
+        path.display()
     )]
     LooseMode {
         /// The secret's file.
@@ -51,13 +51,13 @@ pub enum StoreError {
         mode: u32,
     },
     /// A secret's file with other contents than we wrote.
-    #[error("{path} does not hold a key of 64 hex digits; restore it from your backup", path = .path.display())]
+    #[error("{} does not hold a key of 64 hex digits; restore it from your backup", .0.display())]
     Corrupt(
         /// The secret's file.
         PathBuf,
     ),
     /// Another daemon serves from this directory.
-    #[error("another runeward is running on {path}; stop it, or give another --state-dir", path = .0.display())]
+    #[error("another runeward is running on {}; stop it, or give another --state-dir", .0.display())]
     Locked(
         /// The state directory.
         PathBuf,
@@ -73,7 +73,7 @@ pub enum StoreError {
         found: String,
     },
     /// The database was written by a later version.
-    #[error("{path} was written by a newer runeward; install that version again", path = .0.display())]
+    #[error("{} was written by a newer runeward; install that version again", .0.display())]
     Newer(
         /// The database's file.
         PathBuf,
@@ -123,7 +123,8 @@ impl Store {
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)

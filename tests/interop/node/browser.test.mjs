@@ -80,7 +80,7 @@ test('a web page runs getinfo over ws://', { timeout: 180_000 }, async (t) => {
   page.on('pageerror', (error) => trouble.push(String(error)))
 
   const { nodeId, host, port } = gateway
-  await page.goto(`${address}#${new URLSearchParams({ nodeId, host, port, rune: gateway.rune('method=getinfo') })}`)
+  await page.goto(`${address}#${new URLSearchParams({ nodeId, host, port, rune: await gateway.rune('method=getinfo') })}`)
   await within(60, 'the page', page.waitForFunction(() => document.getElementById('state').textContent, null, { timeout: 60_000 }))
 
   const text = (id) => page.locator(`#${id}`).textContent()

@@ -1,12 +1,15 @@
 // The gateway under test: the built binary, started as a user would start it, on a port and a state directory of its own.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 const binary = process.env.RUNEWARD_BIN ?? fileURLToPath(new URL('../../../target/debug/runeward', import.meta.url))
+const execute = promisify(execFile)
 const running = new Set()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 
@@ -85,9 +88,12 @@ export class Gateway {
   }
 
   /** A rune from the command line, beside the running daemon. */
-  rune(...restrictions) {
+  async rune(...restrictions) {
     const args = restrictions.flatMap((restriction) => ['--restrict', restriction])
-    return execFileSync(binary, ['rune', 'create', '--state-dir', this.stateDir, ...args], { encoding: 'utf8' }).trim()
+    const { stdout } = await execute(binary, ['rune', 'create', '--state-dir', this.stateDir, ...args])
+    // The daemon sees it within 100 ms; a busy machine may be slower.
+    await sleep(250)
+    return stdout.trim()
   }
 
   /** What the node behind the gateway answers on its own socket: the truth to compare with. */

@@ -39,7 +39,7 @@ for (const transport of ['ws', 'tcp']) {
     test('runs getinfo', async (t) => {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
-      const info = await within(20, 'getinfo', ln.commando({ method: 'getinfo', rune: gateway.rune() }))
+      const info = await within(20, 'getinfo', ln.commando({ method: 'getinfo', rune: await gateway.rune() }))
       assert.deepEqual(info, (await gateway.askNode('getinfo')).result)
     })
 
@@ -47,9 +47,9 @@ for (const transport of ['ws', 'tcp']) {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
       const { error } = await gateway.askNode('no-such-method')
-      await assert.rejects(within(20, 'its error', ln.commando({ method: 'no-such-method', rune: gateway.rune() })), error)
+      await assert.rejects(within(20, 'its error', ln.commando({ method: 'no-such-method', rune: await gateway.rune() })), error)
       await assert.rejects(
-        within(20, 'the refusal', ln.commando({ method: 'getinfo', rune: gateway.rune('method=listpeers') })),
+        within(20, 'the refusal', ln.commando({ method: 'getinfo', rune: await gateway.rune('method=listpeers') })),
         { code: 19537, message: 'Invalid rune: Not permitted: method is not equal to listpeers' },
       )
     })
@@ -57,7 +57,7 @@ for (const transport of ['ws', 'tcp']) {
     test('runs 20 calls side by side, each answered with its own', async (t) => {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
-      const rune = gateway.rune()
+      const rune = await gateway.rune()
       const labels = Array.from({ length: 20 }, (_, i) => `side-by-side-${i}`)
       const made = await within(
         30,
@@ -89,7 +89,7 @@ for (const transport of ['ws', 'tcp']) {
         const gateway = await Gateway.start(t, { demoChannels })
         const ln = await connected(gateway, transport)
         const types = messageTypes(ln)
-        const reply = await within(60, 'listchannels', ln.commando({ method: 'listchannels', rune: gateway.rune() }))
+        const reply = await within(60, 'listchannels', ln.commando({ method: 'listchannels', rune: await gateway.rune() }))
         const length = JSON.stringify(reply).length
         assert.ok(length >= size && length < 2 * size, `a reply of ${length} bytes`)
         const parts = types.filter((type) => type === REPLY_CONTINUES).length
@@ -101,7 +101,7 @@ for (const transport of ['ws', 'tcp']) {
     test('runs 1,500 calls on one connection, across key rotations', async (t) => {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
-      const rune = gateway.rune()
+      const rune = await gateway.rune()
       const { result } = await gateway.askNode('getinfo')
       for (let call = 0; call < 1500; call++) {
         assert.deepEqual(await within(20, `call ${call}`, ln.commando({ method: 'getinfo', rune })), result)
@@ -111,7 +111,7 @@ for (const transport of ['ws', 'tcp']) {
     test('is answered, pings included, while a long poll waits', async (t) => {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
-      const rune = gateway.rune()
+      const rune = await gateway.rune()
       let waited = false
       ln.commando({ method: 'waitanyinvoice', params: { timeout: 3600 }, rune }).finally(() => (waited = true)).catch(() => {})
       await within(20, 'getinfo', ln.commando({ method: 'getinfo', rune }))
@@ -125,7 +125,7 @@ for (const transport of ['ws', 'tcp']) {
     test('comes back by itself after a restart, its calls in flight ended with an error', async (t) => {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
-      const rune = gateway.rune()
+      const rune = await gateway.rune()
       await within(20, 'getinfo', ln.commando({ method: 'getinfo', rune }))
       for (const round of [1, 2]) {
         const polls = [1, 2, 3].map(() => ln.commando({ method: 'waitanyinvoice', params: { timeout: 3600 }, rune }))

@@ -30,12 +30,12 @@ for (const transport of ['tcp', 'ws']) {
     test('runs commands and gets their errors', async (t) => {
       const gateway = await Gateway.start(t)
       const ln = await connected(gateway, transport)
-      const rune = gateway.rune()
+      const rune = await gateway.rune()
       for (const method of ['getinfo', 'listpeers', 'no-such-method', 'getinfo']) {
         const reply = await within(20, method, ln.rpc({ method, rune }))
         assert.deepEqual(reply, { ...(await gateway.askNode(method)), id: 'd0' })
       }
-      assert.deepEqual(await within(20, 'the refusal', ln.rpc({ method: 'getinfo', rune: gateway.rune('method=pay') })), {
+      assert.deepEqual(await within(20, 'the refusal', ln.rpc({ method: 'getinfo', rune: await gateway.rune('method=pay') })), {
         error: { code: 19537, message: 'Invalid rune: Not permitted: method is not equal to pay' },
       })
     })
@@ -45,20 +45,20 @@ for (const transport of ['tcp', 'ws']) {
       const ln = await connected(gateway, transport)
       const pong = await within(20, 'the pong', ln.ping_pong())
       assert.deepEqual([...pong], [0, 19, 0, 1, 0], 'type 19, one byte as asked')
-      assert.ok((await within(20, 'getinfo', ln.rpc({ method: 'getinfo', rune: gateway.rune() }))).result)
+      assert.ok((await within(20, 'getinfo', ln.rpc({ method: 'getinfo', rune: await gateway.rune() }))).result)
     })
 
     test('reads a reply of several parts', async (t) => {
       const gateway = await Gateway.start(t, { demoChannels: 260 })
       const ln = await connected(gateway, transport)
-      const reply = await within(30, 'listchannels', ln.rpc({ method: 'listchannels', rune: gateway.rune() }))
+      const reply = await within(30, 'listchannels', ln.rpc({ method: 'listchannels', rune: await gateway.rune() }))
       assert.deepEqual(reply, { ...(await gateway.askNode('listchannels')), id: 'd0' })
     })
 
     test('is answered in the order it asked, a long reply before a short one', async (t) => {
       const gateway = await Gateway.start(t, { demoChannels: 260 })
       const ln = await connected(gateway, transport)
-      const rune = gateway.rune()
+      const rune = await gateway.rune()
       const methods = ['listchannels', 'getinfo', 'listchannels', 'no-such-method', 'listpeers']
       for (const method of methods) ln.write(ln.make_commando_msg({ method, rune }))
       for (const method of methods) {

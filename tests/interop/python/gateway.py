@@ -12,6 +12,8 @@ from pathlib import Path
 BINARY = Path(os.environ.get("RUNEWARD_BIN", Path(__file__).parents[3] / "target/debug/runeward"))
 READY_SECONDS = 30
 COMMAND_SECONDS = 30
+# A running daemon sees what the command line changed within 100 ms; a busy machine may be slower.
+SEEN_SECONDS = 0.25
 
 
 def runeward(*args: str, check: bool = True) -> subprocess.CompletedProcess:
@@ -35,10 +37,13 @@ class Gateway:
     def rune(self, *restrictions: str) -> str:
         """A rune of the command line, beside the running daemon."""
         args = [f"--restrict={restriction}" for restriction in restrictions]
-        return self.cli("rune", "create", *args).stdout.strip()
+        rune = self.cli("rune", "create", *args).stdout.strip()
+        time.sleep(SEEN_SECONDS)
+        return rune
 
-    def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess:
-        return runeward(*args, "--state-dir", str(self.state_dir), check=check)
+    def cli(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Runs a command on the state directory."""
+        return runeward(*command, "--state-dir", str(self.state_dir), check=check)
 
     def rune_secret(self) -> bytes:
         return bytes.fromhex((self.state_dir / "rune-secret").read_text().strip())

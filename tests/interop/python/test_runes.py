@@ -80,7 +80,7 @@ def test_narrowing_with_random_restrictions_gives_the_reference_s_rune(gateway):
 def test_runes_of_the_reference_are_shown_and_checked(gateway):
     id = unique_id(gateway.rune())
     rune = MasterRune(gateway.rune_secret(), [decoded("method^list"), decoded("pnamelabel=a\\|b")], unique_id=id).to_base64()
-    shown = gateway.cli("rune", "show", rune).stdout
+    shown = runeward("rune", "show", rune).stdout
     assert id in shown and "list" in shown
 
     def check(rune, method, params):

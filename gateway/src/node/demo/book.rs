@@ -28,6 +28,7 @@ impl Default for Invoices {
 
 impl Invoices {
     /// Pays the invoice of this label in full; false where it cannot be paid.
+    #[cfg(test)]
     pub(super) fn pay(&self, label: &str) -> bool {
         let pay_index = {
             let mut book = self.book();

@@ -46,19 +46,10 @@ pub struct Options {
     pub channels: usize,
 }
 
-impl Options {
-    /// The size of the channel graph where nobody asks for another.
-    pub const DEFAULT_CHANNELS: usize = 8;
-
-    /// A demo node in `dir` with a graph of the default size.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), channels: Self::DEFAULT_CHANNELS }
-    }
-}
-
 /// A running demo node. Dropping it ends its connections and removes its socket.
 #[derive(Debug)]
 pub struct DemoNode {
+    #[cfg(test)]
     node: Arc<Node>,
     socket: PathBuf,
     accepting: JoinHandle<()>,
@@ -78,7 +69,12 @@ impl DemoNode {
         let node = Arc::new(Node::new(key, options.dir, options.channels));
         let accepting = tokio::spawn(server::run(listener, Arc::clone(&node)));
         tracing::debug!(socket = %socket.display(), node_id = node.id(), "demo node started");
-        Ok(Self { node, socket, accepting })
+        Ok(Self {
+            #[cfg(test)]
+            node,
+            socket,
+            accepting,
+        })
     }
 
     /// The UNIX socket it answers on.
@@ -87,12 +83,14 @@ impl DemoNode {
     }
 
     /// Its public key: 33 bytes in lower-case hex.
+    #[cfg(test)]
     pub fn node_id(&self) -> String {
         self.node.id().to_owned()
     }
 
     /// Has a simulated peer pay the invoice of this label, in full. False where there is no such
     /// invoice, or none that can still be paid.
+    #[cfg(test)]
     pub fn pay(&self, label: &str) -> bool {
         self.node.invoices.pay(label)
     }

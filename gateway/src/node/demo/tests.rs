@@ -58,7 +58,7 @@ async fn start(dir: &TempDir, channels: usize) -> DemoNode {
 
 async fn demo() -> (TempDir, DemoNode, Client) {
     let dir = TempDir::new().unwrap();
-    let node = start(&dir, Options::DEFAULT_CHANNELS).await;
+    let node = start(&dir, 8).await;
     let client = Client::new(&node).await;
     (dir, node, client)
 }
@@ -274,7 +274,7 @@ async fn the_node_id_outlives_the_process() {
         let metadata = std::fs::metadata(dir.path().join(file)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
     }
-    let options = Options::new(dir.path());
+    let options = Options { dir: dir.path().to_owned(), channels: 8 };
     let busy = DemoNode::start(options.clone()).await.unwrap_err();
     assert_eq!(busy.kind(), io::ErrorKind::AddrInUse);
     // A process that dies leaves its socket behind.
