@@ -1,6 +1,8 @@
 //! What a rune's conditions read of a request.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use runeward_policy::{Parameter, SinceLastUse, Value};
 
@@ -10,11 +12,44 @@ use super::json::Json;
 pub(crate) struct Check<'a> {
     /// UNIX seconds.
     pub(crate) time: u64,
-    pub(crate) peer: Option<Cow<'a, str>>,
-    pub(crate) method: Option<Cow<'a, str>>,
-    /// An array or an object.
-    pub(crate) params: &'a Json<'a>,
+    peer: Option<&'a str>,
+    method: Option<&'a str>,
+    params: &'a Json<'a>,
+    /// Named parameters by their names without punctuation, once one has been asked for: a rune may
+    /// ask hundreds of times, of thousands of parameters.
+    by_name: OnceCell<HashMap<Cow<'a, str>, Named<'a>>>,
     pub(crate) since_last_use: SinceLastUse,
+}
+
+/// The parameters whose names are the same without punctuation.
+enum Named<'a> {
+    One(&'a str, &'a Json<'a>),
+    Several,
+}
+
+impl<'a> Check<'a> {
+    /// `peer`: a node id, 66 lower-case hex digits. `params`: an array or an object.
+    pub(crate) fn new(
+        time: u64,
+        peer: Option<&'a str>,
+        method: Option<&'a str>,
+        params: &'a Json<'a>,
+    ) -> Self {
+        Self { time, peer, method, params, by_name: OnceCell::new(), since_last_use: SinceLastUse::Unknown }
+    }
+
+    fn by_name(&self, members: &'a [(Cow<'a, str>, Json<'a>)]) -> &HashMap<Cow<'a, str>, Named<'a>> {
+        self.by_name.get_or_init(|| {
+            let mut by_name = HashMap::with_capacity(members.len());
+            for (name, value) in members {
+                by_name
+                    .entry(strip(name))
+                    .and_modify(|named| *named = Named::Several)
+                    .or_insert(Named::One(name, value));
+            }
+            by_name
+        })
+    }
 }
 
 impl runeward_policy::Request for Check<'_> {
@@ -23,11 +58,11 @@ impl runeward_policy::Request for Check<'_> {
     }
 
     fn peer(&self) -> Option<Cow<'_, str>> {
-        self.peer.as_deref().map(Cow::Borrowed)
+        self.peer.map(Cow::Borrowed)
     }
 
     fn method(&self) -> Option<Cow<'_, str>> {
-        self.method.as_deref().map(Cow::Borrowed)
+        self.method.map(Cow::Borrowed)
     }
 
     fn parameter_count(&self) -> u64 {
@@ -38,18 +73,17 @@ impl runeward_policy::Request for Check<'_> {
         }
     }
 
-    /// A name matches as written or with the parameter's punctuation stripped. Where two
-    /// parameters match in the same way no condition can tell which one the node will read.
+    /// A name matches as written or with the parameter's punctuation stripped. Of parameters that
+    /// differ in punctuation alone no condition can tell which one the node will read.
     fn named(&self, name: &str) -> Parameter<'_> {
         match self.params {
-            Json::Object(members) => {
-                let mut found = members.iter().filter(|(key, _)| key == name || is_stripped(key, name));
-                match (found.next(), found.next()) {
-                    (None, _) => Parameter::Absent,
-                    (Some((_, value)), None) => Parameter::Present(text_of(value)),
-                    (Some(_), Some(_)) => Parameter::Elsewhere,
+            Json::Object(members) => match self.by_name(members).get(strip(name).as_ref()) {
+                Some(Named::One(written, value)) if *written == name || !has_punctuation(name) => {
+                    Parameter::Present(text_of(value))
                 }
-            }
+                Some(Named::Several) => Parameter::Elsewhere,
+                Some(Named::One(..)) | None => Parameter::Absent,
+            },
             Json::Array(items) if !items.is_empty() => Parameter::Elsewhere,
             _ => Parameter::Absent,
         }
@@ -71,9 +105,16 @@ impl runeward_policy::Request for Check<'_> {
     }
 }
 
-/// Whether `key` without its ASCII punctuation is `name`.
-fn is_stripped(key: &str, name: &str) -> bool {
-    key.chars().filter(|c| !c.is_ascii_punctuation()).eq(name.chars())
+fn has_punctuation(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_punctuation())
+}
+
+/// The name without its ASCII punctuation.
+fn strip(name: &str) -> Cow<'_, str> {
+    match has_punctuation(name) {
+        true => name.chars().filter(|c| !c.is_ascii_punctuation()).collect(),
+        false => Cow::Borrowed(name),
+    }
 }
 
 fn text_of<'a>(value: &'a Json<'_>) -> Value<'a> {
@@ -92,4 +133,81 @@ fn text_of<'a>(value: &'a Json<'_>) -> Value<'a> {
 fn integer(text: &str) -> Option<i64> {
     let value: i64 = text.parse().ok()?;
     (value != 0 || text == "0").then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::gate::json;
+    use runeward_policy::Request;
+
+    fn named(params: &str, name: &str) -> String {
+        let params = json::parse(params).unwrap();
+        let check = Check::new(0, None, None, &params);
+        show(check.named(name))
+    }
+
+    fn positional(params: &str, index: u64) -> String {
+        let params = json::parse(params).unwrap();
+        let check = Check::new(0, None, None, &params);
+        show(check.positional(index))
+    }
+
+    fn show(parameter: Parameter<'_>) -> String {
+        match parameter {
+            Parameter::Absent => "absent".to_owned(),
+            Parameter::Elsewhere => "elsewhere".to_owned(),
+            Parameter::Present(Value::Text(text)) => format!("text {text}"),
+            Parameter::Present(Value::Integer { text, value }) => format!("integer {text} {value}"),
+        }
+    }
+
+    #[test]
+    fn names_match_with_punctuation_kept_or_stripped() {
+        let params = r#"{"payment_hash":"ab","x-y":1}"#;
+        assert_eq!(named(params, "payment_hash"), "text ab");
+        assert_eq!(named(params, "paymenthash"), "text ab");
+        assert_eq!(named(params, "payment__hash"), "absent");
+        assert_eq!(named(params, "xy"), "integer 1 1");
+        assert_eq!(named(params, "nosuch"), "absent");
+        assert_eq!(named(r#"{"xy":1}"#, "x_y"), "absent");
+    }
+
+    #[test]
+    fn of_two_that_differ_in_punctuation_none_can_be_told() {
+        assert_eq!(named(r#"{"x-y":1,"x_y":2}"#, "xy"), "elsewhere");
+        assert_eq!(named(r#"{"xy":1,"x_y":2}"#, "xy"), "elsewhere");
+        assert_eq!(named(r#"{"xy":1,"x_y":2}"#, "x_y"), "elsewhere");
+    }
+
+    #[test]
+    fn the_other_view_is_elsewhere_unless_it_is_empty() {
+        assert_eq!(named("[1]", "x"), "elsewhere");
+        assert_eq!(named("[]", "x"), "absent");
+        assert_eq!(positional(r#"{"x":1}"#, 0), "elsewhere");
+        assert_eq!(positional("{}", 0), "absent");
+        assert_eq!(positional("[5]", 0), "integer 5 5");
+        assert_eq!(positional("[5]", 1), "absent");
+        assert_eq!(positional("[5]", u64::MAX), "absent");
+    }
+
+    #[test]
+    fn integers_are_what_every_reader_takes_for_one() {
+        for (json, shown) in [
+            ("0", "integer 0 0"),
+            ("-7", "integer -7 -7"),
+            ("9223372036854775807", "integer 9223372036854775807 9223372036854775807"),
+            ("9223372036854775808", "text 9223372036854775808"),
+            ("-0", "text -0"),
+            ("1e3", "text 1e3"),
+            ("5.0", "text 5.0"),
+            ("\"5\"", "text 5"),
+            ("true", "text true"),
+            ("null", "text null"),
+            ("{\"a\": [1, \"\\u0062\"]}", "text {\"a\":[1,\"b\"]}"),
+        ] {
+            assert_eq!(positional(&format!("[{json}]"), 0), shown);
+        }
+    }
 }

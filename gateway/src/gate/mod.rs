@@ -19,12 +19,12 @@ mod rune_methods;
 mod runes;
 mod uses;
 
-use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use runeward_policy::{Rune, SinceLastUse};
+use runeward_policy::Rune;
 
 use crate::store::{StateDir, StoreError};
+use check::Check;
 use request::Request;
 use rune_methods::RuneMethod;
 use runes::Count;
@@ -89,13 +89,7 @@ impl Gate {
     async fn judge(&self, bytes: &[u8], peer: &str) -> Result<Decision, Refusal> {
         let request = Request::parse(bytes)?;
         let time = seconds_since_1970();
-        let check = check::Check {
-            time,
-            peer: Some(Cow::Borrowed(peer)),
-            method: Some(Cow::Borrowed(&request.method)),
-            params: &request.params,
-            since_last_use: SinceLastUse::Never,
-        };
+        let check = Check::new(time, Some(peer), Some(&request.method), &request.params);
         let decided = match self.runes.check(&request.rune, check, Count::Use).await {
             Ok(()) => self.dispatch(&request, time).await,
             Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
@@ -133,13 +127,7 @@ impl Gate {
         if !matches!(params, json::Json::Array(_) | json::Json::Object(_)) {
             return Err(DryRunError::Params);
         }
-        let check = check::Check {
-            time: seconds_since_1970(),
-            peer: peer.map(Cow::Borrowed),
-            method: Some(Cow::Borrowed(method)),
-            params: &params,
-            since_last_use: SinceLastUse::Never,
-        };
+        let check = Check::new(seconds_since_1970(), peer, Some(method), &params);
         self.runes.check(rune, check, Count::DryRun).await.map_err(DryRunError::Denied)
     }
 }

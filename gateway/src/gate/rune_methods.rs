@@ -1,8 +1,6 @@
 //! The rune commands a node has, answered here for the runes this gateway issues.
 
-use std::borrow::Cow;
-
-use runeward_policy::{Alternative, Restriction, Rune, SinceLastUse};
+use runeward_policy::{Alternative, Restriction, Rune};
 
 use super::check::Check;
 use super::json::{self, Json};
@@ -89,7 +87,8 @@ async fn create(runes: &Runes, [rune, restrictions]: [Option<&Json<'_>>; 2]) -> 
 fn narrow(rune: &Rune, restrictions: &[Restriction]) -> Result<Rune, Failure> {
     let mut rune = rune.clone();
     for restriction in restrictions {
-        rune = rune.narrow(restriction.clone()).map_err(|error| invalid("restrictions", &error.to_string()))?;
+        rune =
+            rune.narrow(restriction.clone()).map_err(|error| invalid("restrictions", &error.to_string()))?;
     }
     Ok(rune)
 }
@@ -162,18 +161,9 @@ async fn check(
         Some(params @ (Json::Array(_) | Json::Object(_))) => params,
         Some(_) => return Err(invalid("params", "should be an object or array")),
     };
-    let text = |name: &str, value: Option<&Json<'_>>| match value {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text.to_string())),
-        Some(_) => Err(invalid(name, "should be a string")),
-    };
-    let check = Check {
-        time,
-        peer: text("nodeid", nodeid)?.map(Cow::Owned),
-        method: text("method", method)?.map(Cow::Owned),
-        params,
-        since_last_use: SinceLastUse::Never,
-    };
+    let nodeid = nodeid.map(|value| text("nodeid", value)).transpose()?;
+    let method = method.map(|value| text("method", value)).transpose()?;
+    let check = Check::new(time, nodeid, method, params);
     match runes.check(&rune, check, Count::Use).await {
         Ok(()) => Ok("{\"valid\":true}".to_owned()),
         Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
@@ -212,6 +202,10 @@ async fn blacklist(runes: &Runes, [start, end, relist]: [Option<&Json<'_>>; 3]) 
     let mut out = Object::new();
     out.array("blacklist", revoked.iter().map(|(start, end)| format!("{{\"start\":{start},\"end\":{end}}}")));
     Ok(out.end())
+}
+
+fn text<'a>(name: &str, value: &'a Json<'_>) -> Result<&'a str, Failure> {
+    value.as_str().ok_or_else(|| invalid(name, "should be a string"))
 }
 
 /// A unique id as a number or, since ids here outgrow what some clients' numbers hold, a string.

@@ -58,7 +58,6 @@ impl Uses {
 }
 
 /// Writes uses until the last [`Uses`] is gone.
-
 async fn record(store: Store, mut queue: mpsc::Receiver<Due>, noted: Arc<Mutex<HashMap<u64, i64>>>) {
     let mut tick = tokio::time::interval(FLUSH_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

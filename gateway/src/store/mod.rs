@@ -93,8 +93,9 @@ pub enum StoreError {
 }
 
 /// A rune's record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct RuneRecord {
+    #[sqlx(try_from = "i64")]
     pub(crate) unique_id: u64,
     pub(crate) name: Option<String>,
     /// Encoded restrictions, joined by `&`, without the unique id.
@@ -160,20 +161,11 @@ impl Store {
 
     /// Every rune issued, oldest first.
     pub(crate) async fn runes(&self) -> Result<Vec<RuneRecord>, StoreError> {
-        let rows: Vec<(i64, Option<String>, String, i64, Option<i64>)> = sqlx::query_as(
+        let runes = sqlx::query_as(
             "SELECT unique_id, name, restrictions, created_at, last_used
              FROM runes LEFT JOIN uses USING (unique_id) ORDER BY created_at, unique_id",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let record = |(unique_id, name, restrictions, created_at, last_used): (i64, _, _, _, _)| RuneRecord {
-            unique_id: unique_id.cast_unsigned(),
-            name,
-            restrictions,
-            created_at,
-            last_used,
-        };
-        Ok(rows.into_iter().map(record).collect())
+        );
+        Ok(runes.fetch_all(&self.pool).await?)
     }
 
     /// Registers a rune; `false` where its unique id is taken.
