@@ -26,7 +26,7 @@ pub struct Settings {
     #[arg(long, value_name = "cln:PATH|demo", env = "RUNEWARD_NODE")]
     node: Option<NodeChoice>,
 
-    /// Whose runes are honoured: `own` are those this gateway issues.
+    /// Whose runes are honoured: `own` are those this gateway issues, `node` those the node issues.
     #[arg(long, value_enum, env = "RUNEWARD_AUTHORITY")]
     authority: Option<Authority>,
 
@@ -135,6 +135,18 @@ pub(crate) enum Authority {
     /// Those the gateway issues, under a secret of its own.
     #[default]
     Own,
+    /// Those the node issues, under its secret.
+    Node,
+}
+
+impl Authority {
+    /// The name it is set by.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Node => "node",
+        }
+    }
 }
 
 /// The log's form.

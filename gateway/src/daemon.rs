@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +19,9 @@ use crate::store::{StateDir, StoreError};
 
 /// How often a node that is down is looked for.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// How often the node's revocations are read again, where its runes are honoured.
+const REFRESH: Duration = Duration::from_secs(10);
 
 /// The name under which the demo keeps the rune it shows.
 const DEMO_RUNE: &str = "demo";
@@ -54,9 +57,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let dir = StateDir::open(&config.state_dir)?;
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
-    let gate = match config.authority {
-        Authority::Own => Gate::open(&dir).await?,
-    };
+    let gate = Arc::new(Gate::open(&dir, config.authority).await?);
 
     let (socket, demo) = match &config.node {
         NodeChoice::Cln(socket) => (socket.clone(), None),
@@ -66,7 +67,9 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
             (demo.socket().to_owned(), Some(demo))
         }
     };
-    let node = Arc::new(Node::new(socket, gate.node().await?));
+    let learning = Arc::clone(&gate);
+    let tells_runes = config.authority == Authority::Node;
+    let node = Arc::new(Node::new(socket, gate.node().await?, tells_runes, move |fact| learning.learn(fact)));
     let up = match node.ready().await {
         Ok(()) => true,
         Err(NotReady::Foreign { expected, found, .. }) => {
@@ -104,8 +107,10 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let serving = tokio::spawn(listen::serve(listeners, config.limits, Arc::clone(&shared), shutdown));
     match (ready_json, demo.is_some()) {
         (true, _) => ready.print_json()?,
-        (false, true) => ready.introduce_demo(&config, &demo_rune(&shared.gate).await?),
-        (false, false) => ready.introduce(&config),
+        (false, true) if config.authority == Authority::Own => {
+            ready.introduce_demo(&config, &demo_rune(&shared.gate).await?);
+        }
+        (false, _) => ready.introduce(&config),
     }
 
     tokio::select! {
@@ -121,11 +126,17 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     Ok(())
 }
 
-/// Looks for a node that is down, and binds the state directory to the first one met.
+/// Looks for a node that is down, binds the state directory to the first one met, and follows what
+/// the node revokes.
 async fn watch_node(shared: &Shared) {
     let mut bound = shared.node.node_id().is_some();
+    let mut refreshed = Instant::now();
     loop {
         let _ = shared.node.ready().await;
+        if refreshed.elapsed() >= REFRESH {
+            shared.node.refresh().await;
+            refreshed = Instant::now();
+        }
         if let (false, Some(node_id)) = (bound, shared.node.node_id()) {
             match shared.gate.bind_node(node_id).await {
                 Ok(()) => bound = true,
@@ -184,8 +195,17 @@ impl Ready {
 
     fn introduce(&self, config: &Config) {
         eprintln!("{self}");
-        eprintln!("Hand out a rune:");
-        eprintln!("  {} rune create{} --restrict 'method=getinfo'", command(), state_dir_flag(config));
+        match config.authority {
+            Authority::Own => {
+                eprintln!("Hand out a rune:");
+                eprintln!(
+                    "  {} rune create{} --restrict 'method=getinfo'",
+                    command(),
+                    state_dir_flag(config)
+                );
+            }
+            Authority::Node => eprintln!("Every rune the node gives out is honoured here."),
+        }
     }
 
     fn introduce_demo(&self, config: &Config, rune: &str) {

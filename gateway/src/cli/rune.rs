@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use runeward_policy::Restriction;
 
 use super::{Failed, RuneArgument, print};
-use crate::config::StateSettings;
+use crate::config::{Authority, StateSettings};
 use crate::gate::{CreateError, DryRunError, Gate, Listed, describe};
-use crate::store::StateDir;
+use crate::store::{StateDir, StoreError};
 
 /// Make, narrow, read and revoke runes.
 #[derive(Debug, Subcommand)]
@@ -151,6 +151,7 @@ impl Create {
         let created = created.map_err(|error| match error {
             CreateError::Limit(error) => Failed::Usage(error.to_string()),
             CreateError::Store(error) => error.into(),
+            CreateError::NotOurs => Failed::Refused(error.to_string()),
         })?;
         if restrictions.is_empty() {
             eprintln!(
@@ -267,7 +268,15 @@ fn parse(text: &str) -> Result<Restriction, runeward_policy::ParseError> {
 }
 
 async fn open(state: &StateSettings) -> Result<Gate, Failed> {
-    Ok(Gate::open(&StateDir::open(&state.dir()?)?).await?)
+    let dir = StateDir::open(&state.dir()?)?;
+    Gate::open(&dir, Authority::Own).await.map_err(|error| match error {
+        StoreError::Bound { name: "authority", .. } => Failed::Refused(
+            "the runes of this state directory are the node's own: make, list and revoke them with the node's \
+             createrune, showrunes and blacklistrune, on the node or by `runeward call`"
+                .to_owned(),
+        ),
+        error => error.into(),
+    })
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

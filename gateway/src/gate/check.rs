@@ -15,6 +15,9 @@ pub(crate) struct Check<'a> {
     peer: Option<&'a str>,
     method: Option<&'a str>,
     params: &'a Json<'a>,
+    /// The method's parameters in order, where they are known: they tell whether a parameter given
+    /// in one view is there in the other.
+    signature: Option<&'a [String]>,
     /// Named parameters by their names without punctuation, once one has been asked for: a rune may
     /// ask hundreds of times, of thousands of parameters.
     by_name: OnceCell<HashMap<Cow<'a, str>, Named<'a>>>,
@@ -35,7 +38,13 @@ impl<'a> Check<'a> {
         method: Option<&'a str>,
         params: &'a Json<'a>,
     ) -> Self {
-        Self { time, peer, method, params, by_name: OnceCell::new(), since_last_use: SinceLastUse::Unknown }
+        let (signature, by_name, since_last_use) = (None, OnceCell::new(), SinceLastUse::Unknown);
+        Self { time, peer, method, params, signature, by_name, since_last_use }
+    }
+
+    /// With the method's parameters as the node's `help` tells them.
+    pub(crate) fn with_signature(self, signature: Option<&'a [String]>) -> Self {
+        Self { signature, ..self }
     }
 
     fn by_name(&self, members: &'a [(Cow<'a, str>, Json<'a>)]) -> &HashMap<Cow<'a, str>, Named<'a>> {
@@ -84,7 +93,15 @@ impl runeward_policy::Request for Check<'_> {
                 Some(Named::Several) => Parameter::Elsewhere,
                 Some(Named::One(..)) | None => Parameter::Absent,
             },
-            Json::Array(items) if !items.is_empty() => Parameter::Elsewhere,
+            // Absent if the parameter stands behind those given, or if there is none of this name.
+            Json::Array(items) if !items.is_empty() => match self.signature {
+                Some(signature)
+                    if !signature.iter().take(items.len()).any(|known| strip(known) == strip(name)) =>
+                {
+                    Parameter::Absent
+                }
+                _ => Parameter::Elsewhere,
+            },
             _ => Parameter::Absent,
         }
     }
@@ -95,7 +112,18 @@ impl runeward_policy::Request for Check<'_> {
                 Some(value) => Parameter::Present(text_of(value)),
                 None => Parameter::Absent,
             },
-            Json::Object(members) if !members.is_empty() => Parameter::Elsewhere,
+            Json::Object(members) if !members.is_empty() => {
+                let name = self
+                    .signature
+                    .map(|signature| signature.get(usize::try_from(index).unwrap_or(usize::MAX)));
+                match name {
+                    Some(None) => Parameter::Absent,
+                    Some(Some(name)) if !self.by_name(members).contains_key(strip(name).as_ref()) => {
+                        Parameter::Absent
+                    }
+                    _ => Parameter::Elsewhere,
+                }
+            }
             _ => Parameter::Absent,
         }
     }
@@ -190,6 +218,27 @@ mod tests {
         assert_eq!(positional("[5]", 0), "integer 5 5");
         assert_eq!(positional("[5]", 1), "absent");
         assert_eq!(positional("[5]", u64::MAX), "absent");
+    }
+
+    #[test]
+    fn a_signature_tells_what_the_other_view_holds() {
+        let signature = ["amount_msat".to_owned(), "label".to_owned()];
+        let check = |params: &str, look: &dyn Fn(&Check<'_>) -> String| {
+            let params = json::parse(params).unwrap();
+            look(&Check::new(0, None, None, &params).with_signature(Some(&signature)))
+        };
+        let named = |params: &str, name: &str| check(params, &|check| show(check.named(name)));
+        assert_eq!(named("[1]", "amount_msat"), "elsewhere");
+        assert_eq!(named("[1]", "amountmsat"), "elsewhere");
+        assert_eq!(named("[1]", "label"), "absent");
+        assert_eq!(named("[1,2]", "label"), "elsewhere");
+        assert_eq!(named("[1,2,3]", "nosuch"), "absent");
+        let positional = |params: &str, index: u64| check(params, &|check| show(check.positional(index)));
+        assert_eq!(positional(r#"{"label":1}"#, 0), "absent");
+        assert_eq!(positional(r#"{"label":1}"#, 1), "elsewhere");
+        assert_eq!(positional(r#"{"la-bel":1}"#, 1), "elsewhere");
+        assert_eq!(positional(r#"{"label":1}"#, 2), "absent");
+        assert_eq!(positional(r#"{"label":1}"#, u64::MAX), "absent");
     }
 
     #[test]

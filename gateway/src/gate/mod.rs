@@ -5,6 +5,7 @@
 //! - `check`: what a rune's conditions read of a request.
 //! - `runes`, `uses`: the runes issued here, their revocation, and the record of their use.
 //! - `rune_methods`: `createrune` and its kin, answered here.
+//! - `signatures`: which parameters the node's commands have.
 //! - `filter`: the form of a reply filter.
 //! - `permit`: leave to run one command; a node call takes one.
 //! - `reply`: the replies the gateway makes itself.
@@ -17,17 +18,22 @@ mod reply;
 mod request;
 mod rune_methods;
 mod runes;
+mod signatures;
 mod uses;
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use runeward_policy::Rune;
+use zeroize::Zeroizing;
 
-use crate::store::{StateDir, StoreError};
+use crate::config::Authority;
+use crate::store::{Ranges, StateDir, StoreError};
 use check::Check;
 use request::Request;
 use rune_methods::RuneMethod;
 use runes::Count;
+use signatures::Signatures;
 
 pub(crate) use permit::Permit;
 pub(crate) use reply::{Failure, Refusal};
@@ -47,6 +53,17 @@ const WAITING_PREFIX: &str = "wait";
 #[derive(Debug)]
 pub(crate) struct Gate {
     runes: Runes,
+    signatures: RwLock<Arc<Signatures>>,
+}
+
+/// What the node tells about itself that decisions depend on.
+pub(crate) enum Fact {
+    /// The lines of its `help`.
+    Help(Vec<String>),
+    /// What its runes are derived from.
+    RuneSecret(Zeroizing<Vec<u8>>),
+    /// The unique ids it has revoked, as inclusive ranges.
+    Revoked(Vec<(u64, u64)>),
 }
 
 /// What is to be done about a request.
@@ -59,8 +76,24 @@ pub(crate) enum Decision {
 
 impl Gate {
     /// Opens the gate of a state directory.
-    pub(crate) async fn open(dir: &StateDir) -> Result<Self, StoreError> {
-        Ok(Self { runes: Runes::open(dir).await? })
+    pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
+        Ok(Self { runes: Runes::open(dir, authority).await?, signatures: RwLock::default() })
+    }
+
+    /// Takes over what the node tells. Its runes matter only where they are honoured.
+    pub(crate) fn learn(&self, fact: Fact) {
+        match fact {
+            Fact::Help(lines) => {
+                let signatures = Arc::new(Signatures::read(lines.iter().map(String::as_str)));
+                *self.signatures.write().unwrap_or_else(PoisonError::into_inner) = signatures;
+            }
+            Fact::RuneSecret(secret) => self.runes.learn_secret(&secret),
+            Fact::Revoked(ranges) => {
+                let mut revoked = Ranges::default();
+                ranges.into_iter().for_each(|(first, last)| revoked.insert(first, last));
+                self.runes.learn_revoked(revoked);
+            }
+        }
     }
 
     /// The runes it stands for.
@@ -89,10 +122,13 @@ impl Gate {
     async fn judge(&self, bytes: &[u8], peer: &str) -> Result<Decision, Refusal> {
         let request = Request::parse(bytes)?;
         let time = seconds_since_1970();
-        let check = Check::new(time, Some(peer), Some(&request.method), &request.params);
+        let signatures = Arc::clone(&self.signatures.read().unwrap_or_else(PoisonError::into_inner));
+        let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
+            .with_signature(signatures.of(&request.method));
         let decided = match self.runes.check(&request.rune, check, Count::Use).await {
             Ok(()) => self.dispatch(&request, time).await,
             Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
+            Err(Denied::NoSecret) => Err(Failure::unreachable("its rune secret is not known yet")),
             Err(denied) => return Err(Refusal::rune(&denied.reason())),
         };
         Ok(decided.unwrap_or_else(|failure| Decision::Answer(failure.reply(request.id))))
@@ -108,11 +144,18 @@ impl Gate {
             return Err(Failure::never_forwarded(method));
         }
         request.filter.as_ref().map_or(Ok(()), filter::check)?;
-        if let Some(method) = RuneMethod::named(method) {
-            let result = method.run(&self.runes, &request.params, time).await?;
-            return Ok(Decision::Answer(reply::success(request.id, &result)));
+        let rune_method = RuneMethod::named(method);
+        match (rune_method, self.runes.authority()) {
+            (Some(rune_method), Authority::Own) => {
+                let result = rune_method.run(&self.runes, &request.params, time).await?;
+                Ok(Decision::Answer(reply::success(request.id, &result)))
+            }
+            _ => {
+                let waits = method.starts_with(WAITING_PREFIX);
+                let changes_runes = matches!(rune_method, Some(RuneMethod::Blacklist));
+                Ok(Decision::Forward(Permit::new(request.id, request.command(), waits, changes_runes)))
+            }
         }
-        Ok(Decision::Forward(Permit::new(request.id, request.command(), method.starts_with(WAITING_PREFIX))))
     }
 
     /// Whether `rune` would allow this command now; nothing is recorded. `params` is JSON text.

@@ -6,14 +6,15 @@ pub(crate) struct Permit {
     id: String,
     command: Vec<u8>,
     waits: bool,
+    changes_runes: bool,
 }
 
 impl Permit {
     /// `id`: the client's id token. `command`: JSON members `"method":…,"params":…[,"filter":…]`,
     /// serialised from what was checked. `waits`: whether the command is answered only when
-    /// something happens.
-    pub(super) fn new(id: &str, command: Vec<u8>, waits: bool) -> Self {
-        Self { id: id.to_owned(), command, waits }
+    /// something happens. `changes_runes`: whether it may change which of the node's runes are good.
+    pub(super) fn new(id: &str, command: Vec<u8>, waits: bool, changes_runes: bool) -> Self {
+        Self { id: id.to_owned(), command, waits, changes_runes }
     }
 
     /// The client's id token, to be put back verbatim.
@@ -24,6 +25,11 @@ impl Permit {
     /// What to run, as members of a JSON object.
     pub(crate) fn command(&self) -> &[u8] {
         &self.command
+    }
+
+    /// Whether the node's revocations must be read again once the command is done.
+    pub(crate) fn changes_runes(&self) -> bool {
+        self.changes_runes
     }
 
     /// Whether the node may take as long as it likes to answer.

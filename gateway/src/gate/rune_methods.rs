@@ -297,6 +297,7 @@ impl From<CreateError> for Failure {
         match error {
             CreateError::Limit(error) => invalid("restrictions", &error.to_string()),
             CreateError::Store(error) => error.into(),
+            CreateError::NotOurs => Failure::invalid_params(error.to_string()),
         }
     }
 }

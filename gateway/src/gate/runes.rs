@@ -1,14 +1,15 @@
-//! The runes this gateway stands for (`--authority own`): issued, looked up, refused.
+//! The runes this gateway honours: its own, which it issues, or its node's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use runeward_policy::{MasterSecret, Restriction, Rune, SinceLastUse};
+use runeward_policy::{LimitError, MasterSecret, Restriction, Rune, SinceLastUse};
 
 use super::check::Check;
 use super::uses::Uses;
+use crate::config::Authority;
 use crate::store::{Ranges, RuneRecord, StateDir, Store, StoreError};
 
 /// Unique ids are random in this many bits, so that every JSON reader holds them exactly and a
@@ -24,9 +25,12 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 /// The rune authority of one state directory.
 #[derive(Debug)]
 pub(crate) struct Runes {
-    master: MasterSecret,
+    authority: Authority,
+    /// What runes are derived from. The node's is known once the node has been met.
+    master: RwLock<Option<MasterSecret>>,
     store: Store,
     uses: Uses,
+    /// By unique id: of our own runes all that were issued, of the node's those that were used.
     issued: RwLock<HashMap<u64, Arc<Issued>>>,
     revoked: RwLock<Ranges>,
     /// Held while the runes in memory follow the store, so that none is set back by an older reading.
@@ -43,6 +47,8 @@ struct Issued {
 /// Why a rune does not allow a command.
 #[derive(Debug)]
 pub(crate) enum Denied {
+    /// The node has not been met yet, and the runes are its own.
+    NoSecret,
     /// No unique id, or none that is a decimal number below 2^63.
     NoUniqueId,
     /// Revoked, or derived from one that is.
@@ -76,15 +82,36 @@ pub(crate) struct Listed {
 
 impl Runes {
     /// Opens the runes of a state directory.
-    pub(crate) async fn open(dir: &StateDir) -> Result<Self, StoreError> {
-        let master = dir.rune_secret()?;
+    pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
         let store = Store::open(dir).await?;
-        store.bind("authority", "own").await?;
+        store.bind("authority", authority.name()).await?;
+        let master = match authority {
+            Authority::Own => Some(dir.rune_secret()?),
+            Authority::Node => None,
+        };
         let uses = Uses::start(store.clone());
         let (issued, revoked, following) = Default::default();
-        let runes = Self { master, store, uses, issued, revoked, following };
+        let runes = Self { authority, master: RwLock::new(master), store, uses, issued, revoked, following };
         runes.reload().await?;
         Ok(runes)
+    }
+
+    /// Whose runes they are.
+    pub(crate) fn authority(&self) -> Authority {
+        self.authority
+    }
+
+    /// Takes over the node's rune secret.
+    pub(crate) fn learn_secret(&self, secret: &[u8]) {
+        match MasterSecret::new(secret) {
+            Ok(master) => *self.master.write().unwrap_or_else(PoisonError::into_inner) = Some(master),
+            Err(error) => tracing::error!(%error, "the node's rune secret cannot be used"),
+        }
+    }
+
+    /// Takes over the unique ids that the node has revoked.
+    pub(crate) fn learn_revoked(&self, revoked: Ranges) {
+        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = revoked;
     }
 
     /// The store underneath.
@@ -154,7 +181,7 @@ impl Runes {
     ) -> Result<Listed, CreateError> {
         loop {
             let unique_id = random_unique_id()?;
-            let rune = self.master.issue(unique_id, restrictions)?;
+            let rune = self.issue(unique_id, restrictions)?.ok_or(CreateError::NotOurs)?;
             let record = RuneRecord {
                 unique_id,
                 name: name.map(str::to_owned),
@@ -178,16 +205,16 @@ impl Runes {
 
     /// One rune, whether issued here or not.
     pub(crate) fn describe(&self, rune: Rune) -> Listed {
-        let record = self
-            .authentic(&rune)
-            .and_then(|unique_id| self.read_issued().get(&unique_id).map(|issued| issued.current()));
+        let unique_id = rune.numeric_id().filter(|_| self.is_ours(&rune));
+        let record = unique_id.and_then(|id| self.read_issued().get(&id).map(|issued| issued.current()));
         let revoked = rune.numeric_id().is_some_and(|unique_id| self.is_revoked(unique_id));
         Listed { rune, record, revoked }
     }
 
     /// Whether the rune's authcode is ours.
     pub(crate) fn is_ours(&self, rune: &Rune) -> bool {
-        self.master.derived(rune)
+        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
+        master.as_ref().is_some_and(|master| master.derived(rune))
     }
 
     /// The unique id of the rune issued under this name.
@@ -226,15 +253,24 @@ impl Runes {
         if rune.unique_id().is_some_and(|id| id.version.is_some()) {
             return Err(Denied::Version);
         }
-        if !self.master.derived(rune) {
+        if self.master.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(Denied::NoSecret);
+        }
+        if !self.is_ours(rune) {
             return Err(Denied::NotDerived);
         }
-        let issued = self.read_issued().get(&unique_id).cloned().ok_or(Denied::Unknown)?;
-        Ok((issued, unique_id))
+        let issued = self.read_issued().get(&unique_id).cloned();
+        match (issued, self.authority) {
+            (Some(issued), _) => Ok((issued, unique_id)),
+            (None, Authority::Own) => Err(Denied::Unknown),
+            // Whatever the node's secret made, the node issued.
+            (None, Authority::Node) => Ok((self.remember(RuneRecord::of(unique_id, None)), unique_id)),
+        }
     }
 
-    fn authentic(&self, rune: &Rune) -> Option<u64> {
-        rune.numeric_id().filter(|_| self.master.derived(rune))
+    fn issue(&self, unique_id: u64, restrictions: &[Restriction]) -> Result<Option<Rune>, LimitError> {
+        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
+        master.as_ref().map(|master| master.issue(unique_id, restrictions)).transpose()
     }
 
     fn is_revoked(&self, unique_id: u64) -> bool {
@@ -244,18 +280,27 @@ impl Runes {
     fn derive_again(&self, issued: &Issued) -> Option<Listed> {
         let record = issued.current();
         let restrictions = runeward_policy::parse_restrictions(&record.restrictions).ok()?;
-        let rune = self.master.issue(record.unique_id, &restrictions).ok()?;
+        let rune = self.issue(record.unique_id, &restrictions).ok()??;
         let revoked = self.is_revoked(record.unique_id);
         Some(Listed { rune, record: Some(record), revoked })
     }
 
-    /// Takes over the store's runes and revocations. A last use known here stands: it is at least
-    /// as new as the one on disk.
+    /// Takes over what the store holds. A last use known here stands: it is at least as new.
     async fn reload(&self) -> Result<(), StoreError> {
         let _following = self.following.lock().await;
-        let records = self.store.runes().await?;
-        let revoked = self.store.revoked().await?;
-        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = revoked;
+        let records = match self.authority {
+            Authority::Own => {
+                let records = self.store.runes().await?;
+                *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = self.store.revoked().await?;
+                records
+            }
+            Authority::Node => {
+                let uses = self.store.uses().await?;
+                uses.into_iter()
+                    .map(|(unique_id, last_used)| RuneRecord::of(unique_id, Some(last_used)))
+                    .collect()
+            }
+        };
         for record in records {
             if !self.is_issued(record.unique_id) {
                 self.remember(record);
@@ -264,11 +309,14 @@ impl Runes {
         Ok(())
     }
 
-    fn remember(&self, record: RuneRecord) {
-        let last_used = Mutex::new(record.last_used);
-        let issued = Arc::new(Issued { record, last_used });
+    /// Keeps the record, or the one that is there already.
+    fn remember(&self, record: RuneRecord) -> Arc<Issued> {
         let mut all = self.issued.write().unwrap_or_else(PoisonError::into_inner);
-        all.entry(issued.record.unique_id).or_insert(issued);
+        let issued = all.entry(record.unique_id).or_insert_with(|| {
+            let last_used = Mutex::new(record.last_used);
+            Arc::new(Issued { record, last_used })
+        });
+        Arc::clone(issued)
     }
 
     fn read_issued(&self) -> std::sync::RwLockReadGuard<'_, HashMap<u64, Arc<Issued>>> {
@@ -288,6 +336,7 @@ impl Denied {
     /// What is wrong, in the node's words.
     pub(crate) fn reason(&self) -> String {
         match self {
+            Denied::NoSecret => "Not authorized: The node's rune secret is not known yet".to_owned(),
             Denied::NoUniqueId => {
                 "rune: should have valid numeric unique_id: invalid token (see logs for details)".to_owned()
             }
@@ -304,8 +353,10 @@ impl Denied {
 /// Why no rune was issued.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreateError {
+    #[error("the runes here are the node's own: let the node make one, with its createrune")]
+    NotOurs,
     #[error(transparent)]
-    Limit(#[from] runeward_policy::LimitError),
+    Limit(#[from] LimitError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

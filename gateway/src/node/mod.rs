@@ -2,10 +2,12 @@
 //!
 //! # Layout
 //! - here: the pool of sockets, one call at a time on each; whether the node is up, and the right one.
+//! - `questions`: what the gateway itself asks the node.
 //! - `scanner`: where a reply ends, and the client's id put back.
 //! - `demo`: a small node of our own behind the very same kind of socket.
 
 pub mod demo;
+mod questions;
 mod scanner;
 
 use std::io::{self, ErrorKind};
@@ -18,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::gate::Permit;
+use crate::gate::{Fact, Permit};
 use scanner::Scanner;
 
 /// Calls under way at once that the node answers as fast as it can; each has a socket of its own.
@@ -33,19 +35,19 @@ const IDLE_SOCKETS: usize = 32;
 /// How long a call waits for a socket before its client is told to come back.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the node may take to say who it is.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Longest answer to that question, in bytes.
-const MAX_PROBE_REPLY: usize = 64 * 1024;
+/// How long the node may take to answer a question of ours.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much of a reply is read at once.
 const READ_SIZE: usize = 32 * 1024;
 
 /// The node's RPC.
-#[derive(Debug)]
 pub(crate) struct Node {
     socket: PathBuf,
+    /// Whether its runes are honoured.
+    tells_runes: bool,
+    /// Where what it tells goes.
+    learn: Box<dyn Fn(Fact) + Send + Sync>,
     /// The node this gateway serves, once known.
     node_id: OnceLock<String>,
     /// Whether it answered, as that node, when last heard of.
@@ -96,10 +98,18 @@ struct Socket {
 
 impl Node {
     /// The node behind `socket`. With `node_id` no other node will do; without, the first one met is
-    /// the one.
-    pub(crate) fn new(socket: PathBuf, node_id: Option<String>) -> Self {
+    /// the one. Whenever it comes up, before any call is sent, `learn` is told what it tells about
+    /// itself, with `tells_runes` its rune secret and revocations too.
+    pub(crate) fn new(
+        socket: PathBuf,
+        node_id: Option<String>,
+        tells_runes: bool,
+        learn: impl Fn(Fact) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             socket,
+            tells_runes,
+            learn: Box::new(learn),
             node_id: node_id.map_or_else(OnceLock::new, OnceLock::from),
             up: AtomicBool::new(false),
             probing: tokio::sync::Mutex::default(),
@@ -125,17 +135,44 @@ impl Node {
         if self.up.load(Ordering::Acquire) {
             return Ok(());
         }
-        let found = tokio::time::timeout(PROBE_TIMEOUT, self.probe())
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it does not answer getinfo")))
-            .map_err(|error| NotReady::Unreachable { socket: self.socket.clone(), why: error.to_string() })?;
+        let unreachable =
+            |error: io::Error| NotReady::Unreachable { socket: self.socket.clone(), why: error.to_string() };
+        let mut socket = self.connect().await.map_err(unreachable)?;
+        let found = within(socket.ask_node_id()).await.map_err(unreachable)?;
         let known = self.node_id.get_or_init(|| found.clone());
         if *known != found {
             return Err(NotReady::Foreign { socket: self.socket.clone(), expected: known.clone(), found });
         }
+        match within(socket.ask_help()).await {
+            Ok(help) => (self.learn)(Fact::Help(help)),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                tracing::warn!(%error, "the node's commands are not known: `!` on a parameter refuses");
+                (self.learn)(Fact::Help(Vec::new()));
+                socket = self.connect().await.map_err(unreachable)?;
+            }
+            Err(error) => return Err(unreachable(error)),
+        }
+        if self.tells_runes {
+            (self.learn)(Fact::RuneSecret(within(socket.ask_rune_secret()).await.map_err(unreachable)?));
+            (self.learn)(Fact::Revoked(within(socket.ask_revoked()).await.map_err(unreachable)?));
+        }
         self.up.store(true, Ordering::Release);
         tracing::info!(node = %known, "node is up");
         Ok(())
+    }
+
+    /// Reads the node's revocations again, where they matter. Where that fails the node counts as down,
+    /// and everything is read again when it comes up.
+    pub(crate) async fn refresh(&self) {
+        if !self.tells_runes {
+            return;
+        }
+        let _probing = self.probing.lock().await;
+        let revoked = async { within(self.connect().await?.ask_revoked()).await };
+        match revoked.await {
+            Ok(revoked) => (self.learn)(Fact::Revoked(revoked)),
+            Err(error) => self.mark_down(&error.to_string()),
+        }
     }
 
     /// Sends the command a permit allows.
@@ -177,13 +214,15 @@ impl Node {
             }
         }
         self.ready().await.map_err(|not_ready| CallError::Unreachable(not_ready.to_string()))?;
-        match Socket::connect(&self.socket).await {
-            Ok(socket) => Ok(socket),
-            Err(error) => {
-                self.mark_down(&error.to_string());
-                Err(CallError::Unreachable(format!("{}: {error}", self.socket.display())))
-            }
-        }
+        self.connect().await.map_err(|error| {
+            self.mark_down(&error.to_string());
+            CallError::Unreachable(format!("{}: {error}", self.socket.display()))
+        })
+    }
+
+    async fn connect(&self) -> io::Result<Socket> {
+        let stream = UnixStream::connect(&self.socket).await?;
+        Ok(Socket { stream, buffer: vec![0; READ_SIZE].into_boxed_slice() })
     }
 
     fn mark_down(&self, why: &str) {
@@ -192,31 +231,14 @@ impl Node {
             tracing::warn!(why, "node is down");
         }
     }
+}
 
-    /// Asks the node for its id.
-    async fn probe(&self) -> io::Result<String> {
-        #[derive(serde::Deserialize)]
-        struct Envelope {
-            result: GetInfo,
-        }
-        #[derive(serde::Deserialize)]
-        struct GetInfo {
-            id: String,
-        }
-        let mut socket = Socket::connect(&self.socket).await?;
-        let id = "\"rw#probe\"".to_owned();
-        let request = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"getinfo\",\"params\":{{}}}}");
-        socket.stream.write_all(request.as_bytes()).await?;
-        let mut scanner = Scanner::new(id.clone(), id);
-        let mut reply = Vec::new();
-        while !socket.read(&mut scanner, &mut reply).await? {
-            if reply.len() > MAX_PROBE_REPLY {
-                return Err(io::Error::new(ErrorKind::InvalidData, "its answer to getinfo is too long"));
-            }
-        }
-        let envelope: Envelope = serde_json::from_slice(&reply)
-            .map_err(|_| io::Error::new(ErrorKind::InvalidData, "its answer to getinfo names no node id"))?;
-        Ok(envelope.result.id)
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("socket", &self.socket)
+            .field("node_id", &self.node_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -243,11 +265,6 @@ impl Reply {
 }
 
 impl Socket {
-    async fn connect(path: &std::path::Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path).await?;
-        Ok(Self { stream, buffer: vec![0; READ_SIZE].into_boxed_slice() })
-    }
-
     /// Whether nothing but white space has come in since the last reply, and the node is still there.
     fn is_clean(&mut self) -> bool {
         loop {
@@ -273,4 +290,10 @@ impl Socket {
             Some(_) => Err(io::Error::new(ErrorKind::InvalidData, "the node said more than it was asked")),
         }
     }
+}
+
+/// What the node answers to a question of ours, if it does in time.
+async fn within<T>(answer: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let silence = |_| Err(io::Error::new(ErrorKind::TimedOut, "the node does not answer"));
+    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(silence)
 }

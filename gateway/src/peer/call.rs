@@ -78,6 +78,10 @@ impl Call {
             }
             if last {
                 reply.finish();
+                if permit.changes_runes() {
+                    // Before the client knows that it is done, so that its next call finds it done.
+                    self.shared.node.refresh().await;
+                }
                 return Ok(self.end(&part).await);
             }
         }

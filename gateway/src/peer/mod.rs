@@ -58,7 +58,7 @@ const RETRY_AFTER: u64 = 1000;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) node: Arc<Node>,
     pub(crate) requests: Arc<Pool>,
     /// Calls one connection may have under way.

@@ -106,6 +106,13 @@ pub(crate) struct RuneRecord {
     pub(crate) last_used: Option<i64>,
 }
 
+impl RuneRecord {
+    /// The record of a rune of which nothing else is known.
+    pub(crate) fn of(unique_id: u64, last_used: Option<i64>) -> Self {
+        Self { unique_id, name: None, restrictions: String::new(), created_at: 0, last_used }
+    }
+}
+
 /// The database of one state directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -166,6 +173,13 @@ impl Store {
              FROM runes LEFT JOIN uses USING (unique_id) ORDER BY created_at, unique_id",
         );
         Ok(runes.fetch_all(&self.pool).await?)
+    }
+
+    /// Every last use, nanoseconds since 1970 by unique id.
+    pub(crate) async fn uses(&self) -> Result<HashMap<u64, i64>, StoreError> {
+        let uses: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT unique_id, last_used FROM uses").fetch_all(&self.pool).await?;
+        Ok(uses.into_iter().map(|(unique_id, last_used)| (unique_id.cast_unsigned(), last_used)).collect())
     }
 
     /// Registers a rune; `false` where its unique id is taken.
