@@ -3,6 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+.DELETE_ON_ERROR:
 .PHONY: help run test fmt lint unit doc interop interop-node interop-python deny advisories bench fuzz rust
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))

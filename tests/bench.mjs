@@ -25,8 +25,10 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
 function start(name, ...args) {
-  const child = spawn(join(binaries, name), args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  child.on('exit', (code) => console.error(`${name} ${args[0]} ended: ${code}`))
+  const child = spawn(join(binaries, name), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  child.stderr.on('data', (text) => (log = (log + text).slice(-4000)))
+  child.on('exit', (code) => console.error(`${name} ${args[0]} ended: ${code}\n${log}`))
   children.push(child)
   return child
 }
@@ -53,7 +55,8 @@ async function startGateway(socket) {
     new Promise((resolve) => child.stdout.once('data', (text) => resolve(JSON.parse(text)))),
     sleep(20_000).then(() => Promise.reject(new Error('the gateway was not ready within 20 s'))),
   ])
-  return { uri: line.uri, pid: child.pid, rune: await run('runeward', ['rune', 'create', ...state]) }
+  const rune = await run('runeward', ['rune', 'create', ...state])
+  return { uri: line.uri, pid: child.pid, rune }
 }
 
 async function measure(args, { connections, inFlight }, env) {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use runeward_noise::{Identity, NodeId, Reader, Writer};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::stream::{self, Stream};
-use crate::{Gateway, within};
+use crate::{DEADLINE, Gateway, within};
 
 /// Commando: a request, more to come.
 pub const REQUEST_MORE: u16 = 0x4c4d;
@@ -36,6 +37,8 @@ pub const EMPTY_INIT: [u8; 6] = [0, 16, 0, 0, 0, 0];
 pub const PART: usize = 65_000;
 /// Messages kept unread before the client stops reading from the stream.
 const INBOX: usize = 1 << 16;
+/// Ids that [`Client::ask`] takes begin here, well above those that tests choose.
+const FIRST_OWN_ID: u64 = 1 << 48;
 
 type Io = Box<dyn Stream>;
 
@@ -99,6 +102,8 @@ pub struct Client {
     finished: VecDeque<Reply>,
     others: VecDeque<Vec<u8>>,
     next_id: u64,
+    /// How long the next message may take.
+    pub patience: Duration,
 }
 
 impl Client {
@@ -163,7 +168,8 @@ impl Client {
             partial: HashMap::new(),
             finished: VecDeque::new(),
             others: VecDeque::new(),
-            next_id: 1,
+            next_id: FIRST_OWN_ID,
+            patience: DEADLINE,
         })
     }
 
@@ -321,8 +327,14 @@ impl Client {
         self.partial.get(&id).map_or(0, |(_, parts)| parts.len())
     }
 
+    /// Whole replies received that no [`Client::reply`] has asked for.
+    pub fn unclaimed(&self) -> usize {
+        self.finished.len()
+    }
+
     async fn receive(&mut self) -> Result<Vec<u8>, End> {
-        match within("a message or the end", self.inbox.recv()).await {
+        let message = tokio::time::timeout(self.patience, self.inbox.recv()).await;
+        match message.expect("a message or the end") {
             Some(message) => Ok(message),
             None => match self.pump.take() {
                 Some(pump) => Err(pump.await.unwrap()),

@@ -33,6 +33,7 @@ pub fn binary() -> PathBuf {
 pub struct Setup {
     dir: Arc<TempDir>,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     listen: String,
     state_dir: PathBuf,
 }
@@ -42,7 +43,13 @@ impl Setup {
     pub fn bare() -> Self {
         let dir = tempfile::Builder::new().prefix("runeward-").tempdir().unwrap();
         let state_dir = dir.path().join("state");
-        Self { dir: Arc::new(dir), args: Vec::new(), listen: "127.0.0.1:0".into(), state_dir }
+        Self {
+            dir: Arc::new(dir),
+            args: Vec::new(),
+            env: Vec::new(),
+            listen: "127.0.0.1:0".into(),
+            state_dir,
+        }
     }
 
     /// In front of the demo node.
@@ -63,6 +70,12 @@ impl Setup {
     /// One more argument of `serve`.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// One more variable in the environment of `serve` and of every other command.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
         self
     }
 
@@ -123,7 +136,7 @@ impl Setup {
     }
 
     /// The binary with an environment that holds nothing of the machine's own node or runes.
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
         let home = self.path("home");
         fs::create_dir_all(&home).unwrap();
@@ -132,6 +145,8 @@ impl Setup {
             .env_remove("XDG_STATE_HOME")
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("RUNEWARD_RUNE")
+            .env_remove("RUST_LOG")
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -5,6 +5,7 @@
 //! - [`client`]: a raw BOLT 8 peer over TCP or WebSocket that says exactly what a test wants said.
 //! - [`fake_node`]: a scripted node behind a UNIX socket, well-behaved or not.
 //! - [`http`]: plain HTTP bytes, for what happens before (or instead of) a WebSocket.
+//! - [`invoices`]: the plainest exchange, for tests of what surrounds it.
 //! - [`stream`]: a WebSocket as a byte stream, and a tap that notes how bytes arrive.
 //! - [`runes`]: runes read and narrowed on the client's side.
 //! - [`recorded`]: the tables under `conformance/`.
@@ -14,6 +15,7 @@ pub mod client;
 pub mod fake_node;
 pub mod gateway;
 pub mod http;
+pub mod invoices;
 pub mod recorded;
 pub mod runes;
 pub mod stream;

@@ -59,7 +59,6 @@ async fn flags() {
         (&["--listen", "127.0.0.1:99999"], &["--listen"]),
         (&["--authority", "mine"], &["--authority"]),
         (&["--log", "loud"], &["--log"]),
-        (&["--advertise", ""], &["--advertise"]),
         (&["surplus"], &["surplus"]),
     ] {
         let mut setup = Setup::bare();
@@ -67,6 +66,10 @@ async fn flags() {
             setup = setup.arg(*arg);
         }
         setup.refused().await.assert_refused(USAGE, phrases);
+    }
+    for address in ["", "host", "host:", ":1", "host:99999", "a b:1", "ws://host:1"] {
+        let setup = Setup::demo().arg("--advertise").arg(address);
+        setup.refused().await.assert_refused(USAGE, &["--advertise"]);
     }
 }
 
@@ -187,6 +190,11 @@ async fn a_socket_that_is_missing() {
     let gateway = Gateway::start(Setup::cln(&socket)).await;
     assert_eq!(gateway.ready.node, "down");
     assert!(gateway.log().contains("lightning-rpc"), "{}", gateway.log());
+    // A file that is no socket is as good as none.
+    let file = setup.path("file");
+    std::fs::write(&file, "").unwrap();
+    let gateway = Gateway::start(Setup::cln(&file)).await;
+    assert_eq!(gateway.ready.node, "down");
     // With no node named and none in the usual places.
     let refused = Setup::bare().refused().await;
     refused.assert_refused(USAGE, &["runeward demo", "--node", ".lightning"]);

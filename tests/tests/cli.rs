@@ -309,3 +309,63 @@ async fn logs_go_to_stderr() {
         assert!(json_of(line).is_object());
     }
 }
+
+/// At the highest level a log still holds no secret.
+#[tokio::test]
+async fn logs_hold_no_runes() {
+    let setup = Setup::demo().env("RUST_LOG", "trace");
+    let (gateway, rune) = Gateway::with_rune(setup).await;
+    let foreign = runes::foreign(1);
+    let mut client = runeward_tests::Client::connect(&gateway).await;
+    for rune in [&rune, &foreign] {
+        client.call("getinfo", json!({"label": "canary-of-a-label"}), rune).await;
+    }
+    client.ask(format!("{{\"rune\":\"{rune}\",")).await;
+    client.result("createrune", json!({"rune": rune, "restrictions": [["pnum=0"]]}), &rune).await;
+    let log = gateway.log();
+    assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
+    let secret = |name| std::fs::read_to_string(gateway.setup().state().join(name)).unwrap();
+    let (identity, master) = (secret("identity"), secret("rune-secret"));
+    for canary in [&rune[..40], &foreign[..40], "canary-of-a-label", identity.trim(), master.trim()] {
+        assert!(!log.contains(canary), "{canary} in the log");
+    }
+}
+
+/// Without a state dir named, it is where the system keeps such things.
+#[tokio::test]
+async fn default_state_dirs() {
+    let setup = Setup::bare();
+    let base = setup.path("xdg").display().to_string();
+    let env = [("XDG_STATE_HOME", base.as_str())];
+    let made = setup.cli_with(&["rune", "create"], None, &env).await;
+    assert!(setup.path("xdg/runeward/rune-secret").exists(), "{made:?}");
+    assert_eq!(setup.cli(&["rune", "create"]).await.code, 0);
+    assert!(setup.path("home/.local/state/runeward/rune-secret").exists());
+}
+
+/// What a newcomer runs first: the command that it says to paste answers.
+#[tokio::test]
+async fn the_demo_says_what_to_paste() {
+    let setup = Setup::bare();
+    let log = setup.path("demo.log");
+    let mut demo = setup
+        .command()
+        .args(["demo", "--listen", "127.0.0.1:0", "--state-dir"])
+        .arg(setup.state())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut paste = String::new();
+    eventually("it says what to paste", async || {
+        let said = std::fs::read_to_string(&log).unwrap();
+        let line = said.lines().find(|line| line.contains(" call ") && line.ends_with(" getinfo"));
+        paste = line.unwrap_or_default().to_owned();
+        !paste.is_empty()
+    })
+    .await;
+    let output = tokio::process::Command::new("sh").args(["-c", &paste]).output().await.unwrap();
+    assert!(output.status.success(), "{paste}: {output:?}");
+    assert!(json_of(std::str::from_utf8(&output.stdout).unwrap())["id"].is_string());
+    demo.kill().await.unwrap();
+}

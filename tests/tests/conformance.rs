@@ -180,7 +180,8 @@ async fn rates() {
 async fn sizes() {
     let observed: Observed = recorded::read("observed.json");
     let replay = Replay::start(&observed).await;
-    let long = Value::from("a".repeat(300_000 - 37));
+    let frame = r#"{"jsonrpc":"2.0","id":"1","result":""}"#.len();
+    let long = Value::from("a".repeat(300_000 - frame));
     replay.node.on("listdatastore", Answer::result(long));
     let mut client = replay.client().await;
     let request = format!(r#"{{"id":"1","method":"listinvoices","params":{{}},"rune":"{}"}}"#, replay.admin);

@@ -261,3 +261,61 @@ async fn a_lost_database_revives_nothing() {
     let reply = client.call("getinfo", json!({}), &rune).await;
     assert_eq!(message(&reply), "Invalid rune: Not authorized: Unknown rune");
 }
+
+/// What has been answered stands, though the daemon is killed the moment after.
+#[tokio::test]
+async fn what_was_answered_stands() {
+    let (mut gateway, admin) = Gateway::demo().await;
+    for _ in 0..3 {
+        let mut client = Client::connect(&gateway).await;
+        let params = json!({"restrictions": [["per=1day"]]});
+        let made = client.result("createrune", params, &admin).await;
+        gateway.kill().await;
+        gateway = gateway.restart().await;
+
+        let rune = made["rune"].as_str().unwrap();
+        let mut client = Client::connect(&gateway).await;
+        client.result("getinfo", json!({}), rune).await;
+        gateway.kill().await;
+        gateway = gateway.restart().await;
+
+        let mut client = Client::connect(&gateway).await;
+        let reply = client.call("getinfo", json!({}), rune).await;
+        assert_eq!(message(&reply), TOO_SOON);
+        let params = json!({"start": runes::unique_id(rune)});
+        client.result("blacklistrune", params, &admin).await;
+        gateway.kill().await;
+        gateway = gateway.restart().await;
+
+        let mut client = Client::connect(&gateway).await;
+        let reply = client.call("getinfo", json!({}), rune).await;
+        assert_eq!(message(&reply), REVOKED);
+    }
+}
+
+/// Several processes write at once: none fails, nothing is lost.
+#[tokio::test]
+async fn many_writers_at_once() {
+    let (gateway, admin) = Gateway::demo().await;
+    let setup = gateway.setup();
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let setup = setup.clone();
+        writers.spawn(async move {
+            let made = setup.rune(&["create", "--restrict", "method=getinfo"]).await;
+            made.line().to_owned()
+        });
+    }
+    let mut client = Client::connect(&gateway).await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let made = client.result("createrune", json!({}), &admin).await;
+        ids.push(runes::unique_id(made["rune"].as_str().unwrap()));
+    }
+    ids.extend(writers.join_all().await.iter().map(|rune| runes::unique_id(rune)));
+    eventually("the daemon shows them all", async || {
+        let shown = client.result("showrunes", json!({}), &admin).await.to_string();
+        ids.iter().all(|id| shown.contains(&id.to_string()))
+    })
+    .await;
+}

@@ -103,7 +103,7 @@ async fn odd_messages_before_init_are_ignored() {
     client.request(1, early).await;
     client.send(&init(true)).await;
     commands_work(&mut client, &rune).await;
-    assert_eq!(client.begun(1), 0, "the early command was ignored");
+    assert_eq!(client.unclaimed(), 0, "the early command was ignored");
 
     let mut client = before_init(&gateway).await;
     client.send(&hex("9998")).await;

@@ -165,3 +165,28 @@ async fn the_ready_line() {
     let uri = format!("commando+ws://node.example:443?pubkey={}", gateway.node_id());
     assert_eq!(gateway.ready.uri, uri);
 }
+
+/// Act one may come right behind the upgrade request, before its answer.
+#[tokio::test]
+async fn what_follows_the_upgrade_at_once_is_not_lost() {
+    let (gateway, _) = Gateway::demo().await;
+    let node_id = gateway.node_id().parse().unwrap();
+    let (awaiting, act_one) = runeward_noise::Initiator::new(&identity(), node_id).unwrap();
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\r\n",
+        http::SAMPLE_KEY
+    );
+    // A binary frame of 50 bytes, its mask all zeros.
+    let frame = [&[0x82, 0x80 | 50, 0, 0, 0, 0][..], &act_one].concat();
+    let mut stream = tcp(gateway.address()).await;
+    stream.write_all(&[request.as_bytes(), &frame].concat()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within("the upgrade", stream.read_u8()).await.unwrap());
+    }
+    let mut answer = [0; 52];
+    within("act two", stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer[..2], [0x82, 50]);
+    awaiting.read_act_two(answer[2..].try_into().unwrap()).expect("act two");
+}

@@ -1,118 +1,9 @@
-//! Requests: put together from parts, read once and strictly, refused in a fixed order.
+//! Requests: read once and strictly, refused in a fixed order, passed on as they were checked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use runeward_tests::client::{self, PART, padded};
-use runeward_tests::{Answer, Client, FakeNode, Gateway};
+use runeward_tests::invoices::{LIMIT, answered, before_invoices, listinvoices, refusal};
+use runeward_tests::{Answer, Client};
 use serde_json::{Value, json};
-
-/// The most bytes a request may hold.
-const LIMIT: usize = 1_048_576;
-
-fn refusal(code: i64, message: &str) -> String {
-    let message = Value::from(message);
-    format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
-}
-
-fn listinvoices(id: &str, rune: &str) -> String {
-    client::request(&json!(id), "listinvoices", &json!({}), rune)
-}
-
-fn answered(id: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{{"invoices":[]}}}}"#)
-}
-
-/// A gateway before a node that has no invoices.
-async fn before_invoices() -> (FakeNode, Gateway, String) {
-    let node = FakeNode::start().await;
-    node.on("listinvoices", Answer::result(json!({"invoices": []})));
-    let (gateway, rune) = Gateway::before(&node).await;
-    (node, gateway, rune)
-}
-
-#[tokio::test]
-async fn parts_of_one_byte_and_empty_parts() {
-    let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
-    let request = listinvoices("1", &rune);
-    client.request_in_parts(1, &request, 1).await;
-    assert_eq!(client.reply(1).await.text(), answered("1"));
-
-    for _ in 0..3 {
-        client.part(2, b"", false).await;
-    }
-    client.part(2, request.as_bytes(), false).await;
-    client.part(2, b"", false).await;
-    client.part(2, b"", true).await;
-    assert_eq!(client.reply(2).await.text(), answered("1"));
-
-    client.part(3, b"", true).await;
-    assert_eq!(client.reply(3).await.text(), refusal(19536, "Invalid JSON"));
-}
-
-#[tokio::test]
-async fn parts_split_inside_a_character() {
-    let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
-    let request = listinvoices("é中😀", &rune);
-    let emoji = request.find('😀').unwrap();
-    for (id, at) in [emoji + 1, emoji + 2, emoji - 1].into_iter().enumerate() {
-        let id = id as u64;
-        let (head, tail) = request.as_bytes().split_at(at);
-        client.part(id, head, false).await;
-        client.part(id, tail, true).await;
-        assert_eq!(client.reply(id).await.text(), answered("é中😀"));
-    }
-}
-
-#[tokio::test]
-async fn parts_of_several_requests_interleaved() {
-    let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
-    let requests: Vec<String> = (0..10).map(|id| listinvoices(&format!("{id}"), &rune)).collect();
-    let longest = requests.iter().map(String::len).max().unwrap();
-    for at in (0..longest).step_by(20) {
-        for (id, request) in requests.iter().enumerate() {
-            if at < request.len() {
-                let end = request.len().min(at + 20);
-                let part = &request.as_bytes()[at..end];
-                client.part(id as u64, part, end == request.len()).await;
-            }
-        }
-    }
-    for id in 0..10 {
-        assert_eq!(client.reply(id).await.text(), answered(&format!("{id}")));
-    }
-}
-
-#[tokio::test]
-async fn one_mebibyte_and_not_a_byte_more() {
-    let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
-    let request = listinvoices("1", &rune);
-    for part in [PART, 65_525] {
-        client.request_in_parts(6, padded(&request, LIMIT), part).await;
-        assert_eq!(client.reply(6).await.text(), answered("1"));
-
-        client.request_in_parts(6, padded(&request, LIMIT + 1), part).await;
-        assert_eq!(client.reply(6).await.text(), refusal(19536, "Request too large"));
-
-        // The id may be used again, with nothing left of what went before.
-        client.request(6, &request).await;
-        assert_eq!(client.reply(6).await.text(), answered("1"));
-    }
-}
-
-/// One refusal for one request, however far over the limit it goes.
-#[tokio::test]
-async fn far_too_large_is_refused_once() {
-    let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
-    client.request(6, vec![b' '; 4 * LIMIT]).await;
-    client.request(7, listinvoices("1", &rune)).await;
-    let first = client.next_reply().await.unwrap();
-    assert_eq!(first.text(), refusal(19536, "Request too large"));
-    assert_eq!(client.next_reply().await.unwrap().id, 7);
-}
 
 /// The refusals are tested in this order: each request below has every later fault too.
 #[tokio::test]
@@ -171,7 +62,10 @@ async fn strictly_json() {
         good.replace("\"id\":1", "\"id\":1,\"id\":1"),
         good.replace("\"id\":1", "\"id\":1,\"unknown\":{\"x\":1,\"x\":1}"),
         good.replace("\"id\":1", "\"id\":1,\"method\":\"getinfo\""),
+        good.replace("\"id\":1", "\"id\":1,\"\\u006dethod\":\"getinfo\""),
         deep(64),
+        "[".repeat(1_000_000),
+        "{\"a\":".repeat(100_000),
         params("[01]"),
         params("[+1]"),
         params("[0x10]"),
@@ -340,16 +234,28 @@ async fn the_id_comes_back_verbatim() {
     }
 }
 
-/// A message too short to hold an id is ignored, and so are replies sent to us.
+/// What takes long to read would hold up everyone: the worst request of 1 MiB is judged in no time.
 #[tokio::test]
-async fn what_is_no_request_is_ignored() {
+async fn the_worst_request_is_read_fast() {
     let (_node, gateway, rune) = before_invoices().await;
     let mut client = Client::connect(&gateway).await;
-    for message in
-        [&b"\x4c\x4f"[..], b"\x4c\x4d\0\0\0\0\0\0\0", b"\x59\x4d\0\0\0\0\0\0\0\x01{}", b"", b"\x4c"]
-    {
-        client.send(message).await;
+    let keys: Vec<String> = (0..80_000).map(|key| format!("\"{key:05}\":1")).collect();
+    let many =
+        format!(r#"{{"id":"1","method":"listinvoices","rune":"{rune}","params":{{{}}}}}"#, keys.join(","));
+    assert!(many.len() < LIMIT);
+    let start = std::time::Instant::now();
+    assert_eq!(client.ask(many).await.text(), answered("1"));
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// A rune is at most 8 KiB; what is longer is none.
+#[tokio::test]
+async fn giant_runes_are_refused() {
+    let (_node, gateway, rune) = before_invoices().await;
+    let mut client = Client::connect(&gateway).await;
+    for bytes in [8_193, 100_000, 900_000] {
+        let giant = rune.trim_end_matches('=').to_owned() + &"A".repeat(bytes);
+        let reply = client.ask(listinvoices("1", &giant)).await;
+        assert_eq!(reply.text(), refusal(19536, "Invalid rune"));
     }
-    let reply = client.ask(listinvoices("1", &rune)).await;
-    assert_eq!(reply.text(), answered("1"));
 }

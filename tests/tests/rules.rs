@@ -181,6 +181,7 @@ async fn calls_in_flight_get_an_error_when_the_daemon_stops() {
 async fn a_restart_is_back_within_two_seconds() {
     let node = FakeNode::start().await;
     node.on("waitanyinvoice", Answer::Never);
+    node.on("listchannels", Answer::Huge(1 << 30));
     let (mut gateway, rune) = Gateway::before(&node).await;
     let (address, node_id) = (gateway.address(), gateway.node_id().to_owned());
     // The best of three: the machine may be busy with other tests.
@@ -190,6 +191,13 @@ async fn a_restart_is_back_within_two_seconds() {
         let before = node.calls("waitanyinvoice");
         waiting.request(1, get("w", "waitanyinvoice", &rune)).await;
         eventually("the call runs", async || node.calls("waitanyinvoice") > before).await;
+        // Neither those that have said nothing yet hold it up, nor one that does not read.
+        let _silent = client::tcp(address).await;
+        let _upgraded = stream::websocket(address, "/", 65_000).await;
+        let mut slow = Client::over_with(client::tcp(address).await, &node_id, &identity(), 1).await;
+        slow.init().await;
+        slow.request(1, get("x", "listchannels", &rune)).await;
+        slow.message().await;
         let start = Instant::now();
         gateway = gateway.restart().await;
         let mut client = Client::connect(&gateway).await;

@@ -157,3 +157,20 @@ async fn what_is_not_ours() {
         assert_eq!(reply["error"]["message"], "Invalid rune: Not authorized: Not derived from master");
     }
 }
+
+/// A reply of our own may need several parts too.
+#[tokio::test]
+async fn many_runes_are_shown() {
+    let (gateway, admin) = Gateway::demo().await;
+    let mut client = Client::connect(&gateway).await;
+    let long = format!("pnamelabel={}", "x".repeat(2000));
+    for _ in 0..30 {
+        let params = json!({"restrictions": [["method=invoice"], [long]]});
+        client.result("createrune", params, &admin).await;
+    }
+    let request = runeward_tests::client::request(&json!(1), "showrunes", &json!({}), &admin);
+    let reply = client.ask(request).await;
+    assert!(reply.parts.len() > 1, "{:?}", reply.parts);
+    assert!(reply.parts[..reply.parts.len() - 1].iter().all(|part| *part == 65_000));
+    assert_eq!(reply.json()["result"]["runes"].as_array().unwrap().len(), 31);
+}

@@ -119,3 +119,64 @@ async fn one_key_connected_several_times() {
         assert_eq!(json["id"], json!(at));
     }
 }
+
+/// Whoever goes away takes his calls with him: they hold no place that others need.
+#[tokio::test]
+async fn calls_of_the_gone_hold_no_place() {
+    let node = FakeNode::start().await;
+    node.on("slow", Answer::Never);
+    let (gateway, rune) = Gateway::before(&node).await;
+    for round in 1..=8 {
+        let mut client = Client::connect(&gateway).await;
+        for id in 0..16 {
+            client.request(id, client::request(&json!(id), "slow", &json!({}), &rune)).await;
+        }
+        eventually("16 calls run", async || node.calls("slow") == round * 16).await;
+    }
+    let mut client = Client::connect(&gateway).await;
+    client.result("getinfo", json!({}), &rune).await;
+}
+
+/// Over several rotations of the keys, in both directions.
+#[tokio::test]
+async fn two_thousand_calls_on_one_connection() {
+    let (gateway, rune) = Gateway::demo().await;
+    let mut client = Client::connect(&gateway).await;
+    for batch in 0..40 {
+        for id in batch * 50..(batch + 1) * 50 {
+            client.request(id, client::request(&json!(id), "getinfo", &json!({}), &rune)).await;
+        }
+        for id in batch * 50..(batch + 1) * 50 {
+            let json = client.reply(id).await.json();
+            assert_eq!(json["id"], json!(id));
+            assert!(json["result"]["id"].is_string());
+        }
+    }
+}
+
+/// More slow calls than the node is given at once: what cannot be sent is said to be busy, in bounded time.
+#[tokio::test]
+async fn a_busy_node_is_said_to_be() {
+    let node = FakeNode::start().await;
+    node.on("slow", Answer::Never);
+    let (gateway, rune) = Gateway::before(&node).await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = Client::connect(&gateway).await;
+        for id in 0..16 {
+            client.request(id, client::request(&json!(id), "slow", &json!({}), &rune)).await;
+        }
+        clients.push(client);
+    }
+    let mut last = clients.pop().unwrap();
+    let reply = last.next_reply().await.unwrap().json();
+    assert_eq!(reply["error"]["code"], 19542, "{reply}");
+    let data = &reply["error"]["data"];
+    assert!(data["retry_after_ms"].is_u64() && data["limit"].is_string(), "{data}");
+    drop(clients);
+    eventually("there is room again", async || {
+        let mut client = Client::connect(&gateway).await;
+        client.call("getinfo", json!({}), &rune).await.get("result").is_some()
+    })
+    .await;
+}

@@ -46,9 +46,15 @@ async function serve(t, script) {
 }
 
 async function openBrowser(t) {
+  const executablePath = chromiumPath()
   const profile = mkdtempSync(join(tmpdir(), 'runeward-chromium-'))
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: chromiumPath(),
+  let context
+  t.after(async () => {
+    await context?.close()
+    rmSync(profile, { recursive: true, force: true })
+  })
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath,
     headless: true,
     timeout: 60_000,
     // It opens nothing but the page above, so it needs no sandbox (root has none) and no network of its own.
@@ -62,10 +68,6 @@ async function openBrowser(t) {
       '--disable-sync',
       '--disable-dev-shm-usage',
     ],
-  })
-  t.after(async () => {
-    await context.close()
-    rmSync(profile, { recursive: true, force: true })
   })
   return context
 }

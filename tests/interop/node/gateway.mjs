@@ -4,7 +4,6 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -91,8 +90,6 @@ export class Gateway {
   async rune(...restrictions) {
     const args = restrictions.flatMap((restriction) => ['--restrict', restriction])
     const { stdout } = await execute(binary, ['rune', 'create', '--state-dir', this.stateDir, ...args])
-    // The daemon sees it within 100 ms; a busy machine may be slower.
-    await sleep(250)
     return stdout.trim()
   }
 

@@ -103,6 +103,7 @@ enum Command {
 }
 
 #[derive(Args)]
+#[group(id = "load_options")]
 struct Load {
     /// Connections kept open
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
