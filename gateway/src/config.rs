@@ -9,6 +9,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use crate::address;
+
 /// Where the gateway listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:9736";
 
@@ -35,7 +37,7 @@ pub struct Settings {
     listen: Vec<SocketAddr>,
 
     /// Host and port that connection strings name, where clients reach the gateway by another address.
-    #[arg(long, value_name = "HOST:PORT", env = "RUNEWARD_ADVERTISE")]
+    #[arg(long, value_name = "HOST:PORT", env = "RUNEWARD_ADVERTISE", value_parser = parse_advertised)]
     advertise: Option<String>,
 
     #[command(flatten)]
@@ -211,6 +213,9 @@ impl Settings {
             (false, Some(node)) => node,
             (false, None) => NodeChoice::Cln(find_socket()?),
         };
+        if let Some(Err(message)) = file.advertise.as_deref().map(parse_advertised) {
+            return Err(self.state.invalid(format!("advertise: {message}")));
+        }
         let listen = [self.listen, file.listen, DEFAULT_LISTEN.parse().into_iter().collect()];
         Ok(Config {
             listen: listen.into_iter().find(|listen| !listen.is_empty()).unwrap_or_default(),
@@ -272,6 +277,13 @@ impl FromStr for NodeChoice {
             Some(path) if !path.is_empty() => Ok(Self::Cln(PathBuf::from(path))),
             _ => Err("it is `demo`, or `cln:` and the path of lightningd's socket".to_owned()),
         }
+    }
+}
+
+fn parse_advertised(text: &str) -> Result<String, String> {
+    match address::split(text) {
+        Some((_, Some(_))) => Ok(text.to_owned()),
+        _ => Err("it is a host and a port, such as node.example:9736 or [2001:db8::1]:9736".to_owned()),
     }
 }
 

@@ -9,8 +9,9 @@
 //! - `gate`: the decision. Only it can make the permit that a node call takes.
 //! - `node`: the node's RPC; in it the demo node.
 //! - `store`: what must survive a restart. Reached from `gate` alone.
-//! - `config`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped.
+//! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped.
 
+mod address;
 mod cli;
 mod client;
 mod config;

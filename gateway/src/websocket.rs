@@ -57,9 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
             match ready!(Pin::new(&mut self.frames).poll_next(cx)) {
-                // A node reads text frames as bytes too; nobody sends them.
                 Some(Ok(Message::Binary(bytes))) => self.unread = bytes,
-                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
+                None => return Poll::Ready(Ok(())),
+                // Pings and close frames have been answered by the library; after a close frame nothing comes.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(ended(error)),
             }

@@ -1,11 +1,11 @@
 //! `runeward call`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use runeward_noise::Identity;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::{Failed, print, read_rune};
 use crate::client::{Client, Uri};
@@ -47,6 +47,17 @@ pub(super) struct Call {
     filter: Option<String>,
 }
 
+/// A request. Values keep the text they were given in, to the last digit.
+#[derive(serde::Serialize)]
+struct Request<'a> {
+    id: &'static str,
+    method: &'a str,
+    params: Box<RawValue>,
+    rune: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Box<RawValue>>,
+}
+
 /// What we read of a reply.
 #[derive(serde::Deserialize)]
 struct Reply<'a> {
@@ -68,23 +79,22 @@ impl Call {
                 "no rune given: put it into the connection string, --rune or RUNEWARD_RUNE".to_owned(),
             )
         })?;
-        let mut request = Map::new();
-        request.insert("id".to_owned(), "runeward".into());
-        request.insert("method".to_owned(), self.method.into());
-        request.insert("params".to_owned(), params(&self.params)?);
-        request.insert("rune".to_owned(), rune.into());
-        if let Some(filter) = &self.filter {
-            let filter = serde_json::from_str(filter)
-                .map_err(|error| Failed::Usage(format!("--filter is no JSON: {error}")))?;
-            request.insert("filter".to_owned(), filter);
-        }
+        let filter = self.filter.as_deref().map(raw).transpose();
+        let request = Request {
+            id: "runeward",
+            method: &self.method,
+            params: params(&self.params)?,
+            rune: &rune,
+            filter: filter.map_err(|error| Failed::Usage(format!("--filter is no JSON: {error}")))?,
+        };
+        let request = serde_json::to_vec(&request).map_err(|error| Failed::Usage(error.to_string()))?;
         let identity = match &self.key {
             Some(file) => load_identity(file)?,
             None => Identity::generate().map_err(|error| Failed::Refused(error.to_string()))?,
         };
         let lost = |error: crate::client::ClientError| Failed::NoConnection(error.to_string());
         let mut client = Client::connect(&uri, &identity).await.map_err(lost)?;
-        let reply = client.call(Value::Object(request).to_string().as_bytes()).await.map_err(lost)?;
+        let reply = client.call(&request).await.map_err(lost)?;
         let reply: Reply<'_> = serde_json::from_slice(&reply)
             .map_err(|error| Failed::Refused(format!("the reply is no JSON-RPC: {error}")))?;
         match (reply.result, reply.error) {
@@ -95,31 +105,39 @@ impl Call {
     }
 }
 
-/// The params the arguments mean.
-fn params(arguments: &[String]) -> Result<Value, Failed> {
+/// The params the arguments mean, as JSON text.
+fn params(arguments: &[String]) -> Result<Box<RawValue>, Failed> {
     if let [only] = arguments
-        && let Ok(params @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(only)
+        && let Ok(params) = raw(only)
+        && params.get().starts_with(['{', '['])
     {
         return Ok(params);
     }
-    let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     let named: Vec<_> = arguments.iter().filter_map(|argument| split_named(argument)).collect();
-    if named.is_empty() {
-        return Ok(match arguments {
-            [] => Value::Object(Map::new()),
-            _ => Value::Array(arguments.iter().map(|argument| value(argument)).collect()),
-        });
-    }
-    if named.len() < arguments.len() {
+    let params = if named.is_empty() && !arguments.is_empty() {
+        let values: Vec<_> = arguments.iter().map(|argument| value(argument)).collect();
+        serde_json::value::to_raw_value(&values)
+    } else if named.len() < arguments.len() {
         return Err(Failed::Usage("give all parameters as name=value, or all by position".to_owned()));
-    }
-    let mut params = Map::new();
-    for (name, text) in named {
-        if params.insert(name.to_owned(), value(text)).is_some() {
-            return Err(Failed::Usage(format!("the parameter '{name}' is given twice")));
+    } else {
+        let mut params = BTreeMap::new();
+        for (name, text) in named {
+            if params.insert(name, value(text)).is_some() {
+                return Err(Failed::Usage(format!("the parameter '{name}' is given twice")));
+            }
         }
-    }
-    Ok(Value::Object(params))
+        serde_json::value::to_raw_value(&params)
+    };
+    params.map_err(|error| Failed::Usage(error.to_string()))
+}
+
+/// The JSON this is, or else the string.
+fn value(text: &str) -> Option<Box<RawValue>> {
+    raw(text).or_else(|_| serde_json::value::to_raw_value(text)).ok()
+}
+
+fn raw(text: &str) -> Result<Box<RawValue>, serde_json::Error> {
+    RawValue::from_string(text.trim().to_owned())
 }
 
 /// `name=value`, where the name is one a node's command could have.
@@ -188,17 +206,21 @@ mod tests {
 
     fn read(arguments: &[&str]) -> String {
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
-        params(&arguments).map_or_else(|failed| format!("{failed:?}"), |params| params.to_string())
+        params(&arguments).map_or_else(|failed| format!("{failed:?}"), |params| params.get().to_owned())
     }
 
     #[test]
     fn params_as_people_write_them() {
         assert_eq!(read(&[]), "{}");
-        assert_eq!(read(&["a=1", "b=x y", "c=[1]", "d="]), r#"{"a":1,"b":"x y","c":[1],"d":""}"#);
+        assert_eq!(read(&["b=x y", "a=1", "c=[1]", "d="]), r#"{"a":1,"b":"x y","c":[1],"d":""}"#);
         assert_eq!(read(&["lnbc1xyz"]), r#"["lnbc1xyz"]"#);
         assert_eq!(read(&["1", "x"]), r#"[1,"x"]"#);
-        assert_eq!(read(&[r#"{"a": 1}"#]), r#"{"a":1}"#);
+        assert_eq!(read(&[r#" {"a": 1}"#]), r#"{"a": 1}"#);
         assert_eq!(read(&["[1]"]), "[1]");
+        assert_eq!(
+            read(&["n=1.50", "m=123456789012345678901234567890"]),
+            r#"{"m":123456789012345678901234567890,"n":1.50}"#
+        );
         assert_eq!(read(&["Rune_With-Padding=="]), r#"["Rune_With-Padding=="]"#);
         assert!(read(&["a=1", "x"]).contains("all parameters"));
         assert!(read(&["a=1", "a=2"]).contains("twice"));

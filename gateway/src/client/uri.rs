@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use runeward_noise::NodeId;
 
+use crate::address;
+
 /// The port of forms that may leave it out.
 const DEFAULT_PORT: u16 = 9735;
 
@@ -71,7 +73,9 @@ impl FromStr for Uri {
         };
         let node_id = node_id.ok_or(UriError::NoNodeId)?;
         let node_id = node_id.parse().map_err(|_| UriError::BadNodeId(node_id))?;
-        let (host, port) = split_address(address.trim_end_matches('/'))?;
+        let address = address.trim_end_matches('/');
+        let (host, port) = address::split(address).ok_or_else(|| UriError::BadAddress(address.to_owned()))?;
+        let (host, port) = (host.to_owned(), port.unwrap_or(DEFAULT_PORT));
         Ok(Self { transport, host, port, node_id, rune: query.rune })
     }
 }
@@ -117,23 +121,6 @@ fn unescape(text: &str) -> Option<String> {
         bytes.push(u8::try_from(code).ok()?);
     }
     String::from_utf8(bytes).ok()
-}
-
-fn split_address(address: &str) -> Result<(String, u16), UriError> {
-    let bad = || UriError::BadAddress(address.to_owned());
-    let (host, port) = match address.rsplit_once(':') {
-        // A colon inside brackets, or several without, belong to an IPv6 address.
-        Some((host, port)) if !port.contains(']') && (host.starts_with('[') || !host.contains(':')) => {
-            (host, port.parse().map_err(|_| bad())?)
-        }
-        _ => (address, DEFAULT_PORT),
-    };
-    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let good = match inside {
-        Some(inside) => inside.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
-    };
-    if good { Ok((host.to_owned(), port)) } else { Err(bad()) }
 }
 
 #[cfg(test)]

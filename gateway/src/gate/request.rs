@@ -16,6 +16,8 @@ pub(crate) struct Request<'a> {
     pub(crate) id: &'a str,
     /// The method's name; where the client sent no string, that value's JSON text.
     pub(crate) method: Cow<'a, str>,
+    /// Whether the client sent a string.
+    is_named: bool,
     /// An array or an object; no `params` at all reads as, and is forwarded as, an empty object.
     pub(crate) params: Json<'a>,
     pub(crate) filter: Option<Json<'a>>,
@@ -38,9 +40,9 @@ impl<'a> Request<'a> {
                 _ => {}
             }
         }
-        let method = match method.ok_or(Refusal::malformed("No method"))? {
-            (Json::String(name), _) => name,
-            (_, text) => Cow::Borrowed(text),
+        let (method, is_named) = match method.ok_or(Refusal::malformed("No method"))? {
+            (Json::String(name), _) => (name, true),
+            (_, text) => (Cow::Borrowed(text), false),
         };
         let params = match params {
             None => Json::Object(Vec::new()),
@@ -56,12 +58,13 @@ impl<'a> Request<'a> {
         let rune = rune.ok_or(Refusal::malformed("Missing rune"))?;
         let rune = rune.as_str().and_then(|text| Rune::decode(text).ok());
         let rune = rune.ok_or(Refusal::malformed("Invalid rune"))?;
-        Ok(Self { id, method, params, filter, rune })
+        Ok(Self { id, method, is_named, params, filter, rune })
     }
 
     /// Whether the method has the form of a command's name; no other is ever forwarded.
     pub(crate) fn has_method_name(&self) -> bool {
-        (1..=MAX_METHOD).contains(&self.method.len())
+        self.is_named
+            && (1..=MAX_METHOD).contains(&self.method.len())
             && self.method.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
     }
 

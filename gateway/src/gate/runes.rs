@@ -148,7 +148,11 @@ impl Runes {
     /// Checks that `rune` allows the command and, where it is to count, records its use; a use that
     /// a limit depends on is on disk before this returns.
     pub(crate) async fn check(&self, rune: &Rune, mut check: Check<'_>, count: Count) -> Result<(), Denied> {
-        let (issued, unique_id) = self.authenticate(rune)?;
+        let (issued, unique_id) = match self.authenticate(rune) {
+            // Ours, but issued by another process since it was last looked for.
+            Err(Denied::Unknown) if self.reload().await.is_ok() => self.authenticate(rune)?,
+            authenticated => authenticated?,
+        };
         let (paced, now) = {
             let mut last_used = issued.last_used.lock().unwrap_or_else(PoisonError::into_inner);
             let now = nanoseconds_since_1970();

@@ -337,6 +337,7 @@ fn hear(
     match message {
         Message::Request { id, part, last } => Ok(match requests.part(id, part, last, share) {
             None => Heard::Nothing,
+            Some(Err(Over::TooMany)) => return Err(Closed::Warned("too many requests begun".to_owned())),
             Some(taken) if full => {
                 let failure = Failure::busy("requests_waiting", RETRY_AFTER);
                 share.give_back(taken.as_ref().map_or(0, Vec::len));
@@ -370,7 +371,7 @@ impl Over {
     fn reply(self) -> Vec<u8> {
         match self {
             Over::TooLarge => Refusal::malformed("Request too large").reply(),
-            Over::NoRoom => Failure::busy("request_memory", RETRY_AFTER).reply("null"),
+            Over::NoRoom | Over::TooMany => Failure::busy("request_memory", RETRY_AFTER).reply("null"),
         }
     }
 }

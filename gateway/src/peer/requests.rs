@@ -9,8 +9,11 @@ use super::messages::RequestId;
 /// Longest request, in bytes.
 pub(super) const MAX_REQUEST: usize = 1_048_576;
 
-/// Most requests one connection may have begun and not ended.
+/// Most requests one connection may have begun and not ended; more are refused.
 const MAX_BEGUN: usize = 1024;
+
+/// Most of them that are remembered, those refused included. Nobody begins more in earnest.
+const MAX_REMEMBERED: usize = 8 * MAX_BEGUN;
 
 /// What each connection may hold of its own, in bytes.
 const OWN: usize = 64 * 1024;
@@ -64,8 +67,10 @@ pub(super) type Taken = Result<Vec<u8>, Over>;
 pub(super) enum Over {
     /// Longer than [`MAX_REQUEST`].
     TooLarge,
-    /// The memory for requests is used up, or too many have been begun.
+    /// The memory for requests is used up, or many have been begun.
     NoRoom,
+    /// More have been begun than can be kept in mind: the connection has to close.
+    TooMany,
 }
 
 impl Requests {
@@ -83,7 +88,8 @@ impl Requests {
         share: &mut Share,
     ) -> Option<Taken> {
         let mut request = match self.begun.remove(&id) {
-            None if !last && self.begun.len() == MAX_BEGUN => return Some(Err(Over::NoRoom)),
+            None if !last && self.begun.len() >= MAX_REMEMBERED => return Some(Err(Over::TooMany)),
+            None if !last && self.begun.len() >= MAX_BEGUN => Err(Over::NoRoom),
             None => Ok(Vec::new()),
             Some(Begun::Parts(bytes)) => Ok(bytes),
             Some(Begun::Over(over)) => Err(over),
