@@ -310,3 +310,37 @@ async fn a_node_that_hangs_from_the_start() {
     })
     .await;
 }
+
+/// The socket's path leads to another node, and nobody has told us.
+#[tokio::test]
+async fn another_node_is_never_asked() {
+    let (ours, other) = (FakeNode::start().await, FakeNode::start().await);
+    let other_id = format!("02{}", &NODE_ID[2..]);
+    other.on("getinfo", Answer::result(getinfo(&other_id)));
+    other.on("listinvoices", Answer::result(json!({"invoices": ["another's"]})));
+    ours.on("listinvoices", Answer::result(json!({"invoices": []})));
+    let path = ours.dir().join("link");
+    std::os::unix::fs::symlink(ours.socket(), &path).unwrap();
+    let (gateway, rune) = Gateway::with_rune(Setup::cln(&path)).await;
+    let mut client = Client::connect(&gateway).await;
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(other.socket(), &path).unwrap();
+    // More at once than there are sockets from before.
+    for id in 0..16 {
+        client.request(id, get("listinvoices", &rune)).await;
+    }
+    let mut refused = 0;
+    for id in 0..16 {
+        let reply = client.reply(id).await;
+        match reply.code() {
+            None => assert_eq!(reply.json()["result"]["invoices"], json!([])),
+            Some(code) => {
+                assert_eq!(code, 19540, "{}", reply.text());
+                assert!(reply.text().contains("now leads to node"), "{}", reply.text());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "no new socket was needed");
+    assert_eq!(other.calls("listinvoices"), 0);
+}

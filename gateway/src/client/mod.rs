@@ -8,6 +8,8 @@ use runeward_noise::{Identity, Reader, Writer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use crate::websocket::{self, WebSocket};
 use uri::Transport;
@@ -51,6 +53,10 @@ pub(crate) enum ClientError {
         "encrypted WebSockets (wss) are not supported yet; use commando+ws, which is encrypted end to end by the Lightning transport itself"
     )]
     Tls,
+    #[error(
+        "{0} closed the connection at once: either it is not node {1}, or it is over a limit on connections; then try again in a moment"
+    )]
+    Dropped(String, String),
     #[error("the connection was closed before the answer was whole")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -68,6 +74,7 @@ impl Client {
 
     async fn connect_at(uri: &Uri, address: &str, identity: &Identity) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { address: address.to_owned(), why };
+        let dropped = || ClientError::Dropped(address.to_owned(), uri.node_id.to_string());
         if uri.transport == Transport::Wss {
             return Err(ClientError::Tls);
         }
@@ -80,17 +87,22 @@ impl Client {
             let (frames, _) =
                 tokio_tungstenite::client_async_with_config(request, tcp, Some(websocket::config()))
                     .await
-                    .map_err(|error| unreachable(error.to_string()))?;
+                    .map_err(|error| match error {
+                        WebSocketError::Protocol(ProtocolError::HandshakeIncomplete) => dropped(),
+                        error => unreachable(error.to_string()),
+                    })?;
             Box::new(WebSocket::client(frames))
         };
-        let transport =
-            runeward_noise::connect(&mut stream, identity, uri.node_id).await.map_err(|error| {
-                ClientError::Handshake {
+        let transport = runeward_noise::connect(&mut stream, identity, uri.node_id).await.map_err(
+            |error| match error {
+                runeward_noise::Error::Truncated => dropped(),
+                error => ClientError::Handshake {
                     address: address.to_owned(),
                     node_id: uri.node_id.to_string(),
                     error,
-                }
-            })?;
+                },
+            },
+        )?;
         let (reading, writing) = tokio::io::split(stream);
         let mut client = Self {
             reader: Reader::new(reading, transport.opener),

@@ -9,9 +9,12 @@
 //! - `filter`: the form of a reply filter.
 //! - `permit`: leave to run one command; a node call takes one.
 //! - `reply`: the replies the gateway makes itself.
+//! - `fuzzing`: what the fuzz targets ask, built for them alone.
 
 mod check;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json;
 mod permit;
 mod reply;
@@ -151,6 +154,9 @@ impl Gate {
                 Ok(Decision::Answer(reply::success(request.id, &result)))
             }
             _ => {
+                if let Some(RuneMethod::Blacklist) = rune_method {
+                    rune_methods::check_range(&request.params)?;
+                }
                 let waits = method.starts_with(WAITING_PREFIX);
                 let changes_runes = matches!(rune_method, Some(RuneMethod::Blacklist));
                 Ok(Decision::Forward(Permit::new(request.id, request.command(), waits, changes_runes)))

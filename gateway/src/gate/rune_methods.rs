@@ -208,6 +208,21 @@ fn text<'a>(name: &str, value: &'a Json<'_>) -> Result<&'a str, Failure> {
     value.as_str().ok_or_else(|| invalid(name, "should be a string"))
 }
 
+/// Refuses a range of unique ids that ends before it begins: a node does not survive being asked.
+pub(crate) fn check_range(params: &Json<'_>) -> Result<(), Failure> {
+    let [start, end, _] = arguments(params, ["start", "end", "relist"], 0)?;
+    let number = |value: &Json<'_>| match value {
+        Json::Number(text) => text.parse::<u64>().ok(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    match (start.and_then(number), end.map(number)) {
+        (Some(first), Some(Some(last))) if first <= last => Ok(()),
+        (_, None) => Ok(()),
+        _ => Err(invalid("end", "should be a number and not less than start")),
+    }
+}
+
 /// A unique id as a number or, since ids here outgrow what some clients' numbers hold, a string.
 fn unique_id(name: &str, value: &Json<'_>) -> Result<u64, Failure> {
     let id: Option<u64> = match value {

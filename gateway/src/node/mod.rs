@@ -11,7 +11,7 @@ mod questions;
 mod scanner;
 
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,9 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the node may take to answer a question of ours.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait while the node has more connections to accept than it queues.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(5);
 
 /// How much of a reply is read at once.
 const READ_SIZE: usize = 32 * 1024;
@@ -125,8 +128,8 @@ impl Node {
         self.node_id.get().map(String::as_str)
     }
 
-    /// Makes sure that the node answers and is the right one. Where it was so when last heard of,
-    /// returns at once.
+    /// Makes sure that the node answers, is the right one, and has told what it tells about itself.
+    /// Where it was so when last heard of, returns at once.
     pub(crate) async fn ready(&self) -> Result<(), NotReady> {
         if self.up.load(Ordering::Acquire) {
             return Ok(());
@@ -135,29 +138,27 @@ impl Node {
         if self.up.load(Ordering::Acquire) {
             return Ok(());
         }
-        let unreachable =
-            |error: io::Error| NotReady::Unreachable { socket: self.socket.clone(), why: error.to_string() };
-        let mut socket = self.connect().await.map_err(unreachable)?;
-        let found = within(socket.ask_node_id()).await.map_err(unreachable)?;
-        let known = self.node_id.get_or_init(|| found.clone());
-        if *known != found {
-            return Err(NotReady::Foreign { socket: self.socket.clone(), expected: known.clone(), found });
-        }
+        let mut socket = self.connect().await?;
+        self.ask_facts(&mut socket).await.map_err(|error| self.unreachable(&error))?;
+        self.up.store(true, Ordering::Release);
+        self.keep(socket);
+        tracing::info!(node = self.node_id().unwrap_or_default(), "node is up");
+        Ok(())
+    }
+
+    async fn ask_facts(&self, socket: &mut Socket) -> io::Result<()> {
         match within(socket.ask_help()).await {
             Ok(help) => (self.learn)(Fact::Help(help)),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 tracing::warn!(%error, "the node's commands are not known: `!` on a parameter refuses");
                 (self.learn)(Fact::Help(Vec::new()));
-                socket = self.connect().await.map_err(unreachable)?;
             }
-            Err(error) => return Err(unreachable(error)),
+            Err(error) => return Err(error),
         }
         if self.tells_runes {
-            (self.learn)(Fact::RuneSecret(within(socket.ask_rune_secret()).await.map_err(unreachable)?));
-            (self.learn)(Fact::Revoked(within(socket.ask_revoked()).await.map_err(unreachable)?));
+            (self.learn)(Fact::RuneSecret(within(socket.ask_rune_secret()).await?));
+            (self.learn)(Fact::Revoked(within(socket.ask_revoked()).await?));
         }
-        self.up.store(true, Ordering::Release);
-        tracing::info!(node = %known, "node is up");
         Ok(())
     }
 
@@ -168,9 +169,15 @@ impl Node {
             return;
         }
         let _probing = self.probing.lock().await;
-        let revoked = async { within(self.connect().await?.ask_revoked()).await };
-        match revoked.await {
-            Ok(revoked) => (self.learn)(Fact::Revoked(revoked)),
+        let mut socket = match self.connect().await {
+            Ok(socket) => socket,
+            Err(not_ready) => return self.mark_down(&not_ready.to_string()),
+        };
+        match within(socket.ask_revoked()).await {
+            Ok(revoked) => {
+                (self.learn)(Fact::Revoked(revoked));
+                self.keep(socket);
+            }
             Err(error) => self.mark_down(&error.to_string()),
         }
     }
@@ -200,29 +207,61 @@ impl Node {
         Ok(Reply { node: Arc::clone(self), socket, scanner, _slot: slot })
     }
 
-    /// An idle socket that is still good, or a new one. Where an idle one has been closed the node
-    /// may have been replaced: it is asked who it is before anything else.
+    /// An idle socket that is still good, or a new one. Either leads to the right node: each was asked
+    /// who is there when it was opened.
     async fn take_socket(&self) -> Result<Socket, CallError> {
-        loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match idle {
-                None => break,
-                Some(mut socket) => match socket.is_clean() {
-                    true => return Ok(socket),
-                    false => self.mark_down("it closed a connection"),
-                },
+        while let Some(mut socket) = self.take_idle() {
+            if socket.is_clean() {
+                return Ok(socket);
             }
+            self.mark_down("it closed a connection");
         }
-        self.ready().await.map_err(|not_ready| CallError::Unreachable(not_ready.to_string()))?;
-        self.connect().await.map_err(|error| {
-            self.mark_down(&error.to_string());
-            CallError::Unreachable(format!("{}: {error}", self.socket.display()))
+        self.open().await.map_err(|not_ready| {
+            self.mark_down(&not_ready.to_string());
+            CallError::Unreachable(not_ready.to_string())
         })
     }
 
-    async fn connect(&self) -> io::Result<Socket> {
-        let stream = UnixStream::connect(&self.socket).await?;
-        Ok(Socket { stream, buffer: vec![0; READ_SIZE].into_boxed_slice() })
+    async fn open(&self) -> Result<Socket, NotReady> {
+        self.ready().await?;
+        // Getting ready may have opened one.
+        match self.take_idle() {
+            Some(socket) => Ok(socket),
+            None => self.connect().await,
+        }
+    }
+
+    fn take_idle(&self) -> Option<Socket> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Opens a socket and makes sure of who is at its other end.
+    async fn connect(&self) -> Result<Socket, NotReady> {
+        let opened = within(async {
+            let mut socket = Socket::open(&self.socket).await?;
+            let node_id = socket.ask_node_id().await?;
+            Ok((socket, node_id))
+        });
+        let (socket, found) = opened.await.map_err(|error| self.unreachable(&error))?;
+        let expected = self.node_id.get_or_init(|| found.clone());
+        match *expected == found {
+            true => Ok(socket),
+            false => {
+                Err(NotReady::Foreign { socket: self.socket.clone(), expected: expected.clone(), found })
+            }
+        }
+    }
+
+    /// Keeps a socket on which nothing is under way for the next call.
+    fn keep(&self, socket: Socket) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_SOCKETS {
+            idle.push(socket);
+        }
+    }
+
+    fn unreachable(&self, error: &io::Error) -> NotReady {
+        NotReady::Unreachable { socket: self.socket.clone(), why: error.to_string() }
     }
 
     fn mark_down(&self, why: &str) {
@@ -257,14 +296,24 @@ impl Reply {
 
     /// Gives the socket back; only after the last piece.
     pub(crate) fn finish(self) {
-        let mut idle = self.node.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_SOCKETS {
-            idle.push(self.socket);
-        }
+        self.node.keep(self.socket);
     }
 }
 
 impl Socket {
+    /// Connects. A node that has many connections to accept is asked again: it is not down.
+    async fn open(path: &Path) -> io::Result<Self> {
+        loop {
+            match UnixStream::connect(path).await {
+                Ok(stream) => return Ok(Self { stream, buffer: vec![0; READ_SIZE].into_boxed_slice() }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    tokio::time::sleep(BACKLOG_PAUSE).await
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Whether nothing but white space has come in since the last reply, and the node is still there.
     fn is_clean(&mut self) -> bool {
         loop {
