@@ -17,6 +17,8 @@ pub const MAX_RESTRICTIONS: usize = 256;
 pub const MAX_ALTERNATIVES: usize = 256;
 
 const AUTHCODE_BYTES: usize = 32;
+/// Longest encoded rune that is decoded on the stack.
+const SHORT_RUNE_BYTES: usize = 512;
 /// Longest text of all restrictions together: what an encoded rune of full length has room for.
 const MAX_TEXT_BYTES: usize = MAX_RUNE_BYTES / 4 * 3 - AUTHCODE_BYTES;
 
@@ -147,7 +149,16 @@ pub(crate) fn decode(rune: &str) -> Result<(Authcode, Text), DecodeError> {
         return Err(LimitError::Length.into());
     }
     let engine = if rune.ends_with('=') { URL_SAFE } else { URL_SAFE_NO_PAD };
-    let bytes = engine.decode(rune).map_err(|_| DecodeError::Base64)?;
+    // Nearly all runes are short: those take no allocation here.
+    let (mut short, mut long) = ([0; SHORT_RUNE_BYTES / 4 * 3], Vec::new());
+    let bytes = if rune.len() <= SHORT_RUNE_BYTES {
+        &mut short[..]
+    } else {
+        long.resize(MAX_RUNE_BYTES / 4 * 3, 0);
+        &mut long[..]
+    };
+    let length = engine.decode_slice(rune, bytes).map_err(|_| DecodeError::Base64)?;
+    let bytes = &bytes[..length];
     let (authcode, text) = bytes.split_first_chunk::<AUTHCODE_BYTES>().ok_or(DecodeError::Short)?;
     let text = std::str::from_utf8(text).map_err(|_| DecodeError::Utf8)?;
     let text = Text::parse(text)?;
@@ -199,8 +210,11 @@ impl Text {
         if let Some(at) = source.find('\0') {
             return Err(ParseError::Nul { at });
         }
-        let mut text =
-            Self { encoded: String::with_capacity(source.len().min(MAX_TEXT_BYTES)), ..Self::default() };
+        let mut text = Self {
+            encoded: String::with_capacity(source.len().min(MAX_TEXT_BYTES)),
+            plain: String::new(),
+            marks: Vec::with_capacity(8),
+        };
         let mut at = 0;
         let mut last = true;
         while at < source.len() || !last {

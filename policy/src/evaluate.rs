@@ -1,12 +1,15 @@
 //! The meaning of a rune: whether a request meets its restrictions.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
+use crate::invoice::{self, Invoice, Part};
 use crate::pace;
 use crate::restriction::{Alternative, Condition};
 use crate::rune::{Rune, canonical_decimal};
+use crate::work::{INVOICE_COST, NAME_COST, SHORT, Work, charge};
 
 /// What a rune is tested against. Values are asked for only where a restriction needs them.
 ///
@@ -106,19 +109,26 @@ impl std::error::Error for Refusal {}
 /// Tests a request against every restriction of a rune. The first alternative that holds decides
 /// its restriction. Neither the authcode nor the unique id is looked at here.
 ///
+/// Work is bounded: of parameters, all conditions together read about 2 MiB, and of invoices
+/// fifteen. Beyond that every condition on a parameter fails but `#`, on an invoice `#` too. What is read for one
+/// restriction does not depend on those behind it, so a restriction more still never allows more.
+///
 /// # Errors
 /// The first restriction of which no alternative holds.
 pub fn evaluate(rune: &Rune, request: &impl Request) -> Result<Pass, Refusal> {
+    let mut work = Work::default();
     let mut paced = false;
     for (index, restriction) in rune.restrictions().enumerate() {
+        let before = (work.left.get(), work.invoices.len());
         let mut alternatives = restriction.alternatives();
-        match alternatives.find_map(|alternative| check(alternative, request).ok()) {
+        match alternatives.find_map(|alternative| check(alternative, request, &mut work).ok()) {
             Some(held) => paced |= held.paced,
             None => {
-                return Err(Refusal {
-                    restriction: index,
-                    reason: reason(restriction.alternatives(), request),
-                });
+                // The same answers again, this time with their words.
+                work.left.set(before.0);
+                work.invoices.truncate(before.1);
+                let reason = reason(restriction.alternatives(), request, &mut work);
+                return Err(Refusal { restriction: index, reason });
             }
         }
     }
@@ -136,20 +146,30 @@ pub(crate) enum Fault {
     InvalidInteger,
     UnknownInvoiceField,
     UnknownInvoiceParameter,
-    InvoiceNotRead,
+    InvalidInvoice(&'static str),
+    TooMuchWork,
     /// Says itself what is wrong.
     Pace(&'static str),
 }
 
 /// Tests one alternative. The pass is paced where a `rate` or `per` held.
-fn check(alternative: Alternative<'_>, request: &impl Request) -> Result<Pass, Fault> {
+fn check<'a>(
+    alternative: Alternative<'a>,
+    request: &impl Request,
+    work: &mut Work<'a>,
+) -> Result<Pass, Fault> {
     // Before the conditions: these two take none but `=`, not even a comment, as on the node.
     if let Some(interval) = pace::interval(alternative) {
         pace::rested(interval?, request.since_last_use())?;
         return Ok(Pass { paced: true });
     }
-    if alternative.condition() != Condition::Comment {
-        let subject = subject(alternative.field(), request)?;
+    // As on the node, a note on an invoice's field still wants that invoice.
+    if alternative.condition() != Condition::Comment || alternative.field().starts_with("pinv") {
+        let Work { left, invoices } = work;
+        let subject = subject(alternative.field(), request, left, invoices)?;
+        if alternative.condition() == Condition::Contains && subject.length() > SHORT {
+            charge(left, subject.length())?;
+        }
         compare(&subject, alternative.condition(), alternative.value())?;
     }
     Ok(Pass { paced: false })
@@ -166,7 +186,12 @@ enum Subject<'a> {
 }
 
 /// Looks a field up. A field that means nothing here is absent.
-fn subject<'a>(field: &str, request: &'a impl Request) -> Result<Subject<'a>, Fault> {
+fn subject<'a, 'r>(
+    field: &'r str,
+    request: &'a impl Request,
+    left: &Cell<usize>,
+    invoices: &'a mut Vec<(&'r str, Result<Invoice, &'static str>)>,
+) -> Result<Subject<'a>, Fault> {
     Ok(match field {
         "time" => Subject::Number(request.time()),
         "id" => request.peer().into(),
@@ -174,11 +199,12 @@ fn subject<'a>(field: &str, request: &'a impl Request) -> Result<Subject<'a>, Fa
         "pnum" => Subject::Number(request.parameter_count()),
         _ => {
             if let Some(name) = field.strip_prefix("pname") {
-                request.named(name).into()
+                named(name, request, left)?.into()
             } else if let Some(index) = field.strip_prefix("parr") {
-                positional(index, request)
-            } else if let Some(rest) = field.strip_prefix("pinv") {
-                return Err(invoice(rest, request));
+                positional(index, request, left)?
+            } else if let Some(field) = field.strip_prefix("pinv") {
+                let (parameter, part) = invoice::split_field(field).ok_or(Fault::UnknownInvoiceField)?;
+                invoice_part(read_invoice(parameter, request, left, invoices)?, part)
             } else {
                 Subject::Absent
             }
@@ -186,28 +212,57 @@ fn subject<'a>(field: &str, request: &'a impl Request) -> Result<Subject<'a>, Fa
     })
 }
 
+fn named<'a>(name: &str, request: &'a impl Request, left: &Cell<usize>) -> Result<Parameter<'a>, Fault> {
+    let names = usize::try_from(request.parameter_count()).unwrap_or(usize::MAX);
+    charge(left, names.saturating_add(1).saturating_mul(NAME_COST))?;
+    made(request.named(name), left)
+}
+
 /// `parrN`. An index that is spelled in another way names no parameter, yet `parr00!` must not hold
 /// where there is one.
-fn positional<'a>(index: &str, request: &'a impl Request) -> Subject<'a> {
-    match canonical_decimal(index) {
-        Some(index) => request.positional(index).into(),
-        None => Subject::Hidden,
-    }
+fn positional<'a>(index: &str, request: &'a impl Request, left: &Cell<usize>) -> Result<Subject<'a>, Fault> {
+    let Some(index) = canonical_decimal(index) else { return Ok(Subject::Hidden) };
+    charge(left, NAME_COST)?;
+    Ok(made(request.positional(index), left)?.into())
 }
 
-/// `pinvX_amount`, `pinvX_description` and `pinvX_node`: refused until invoices can be read.
-fn invoice(field: &str, request: &impl Request) -> Fault {
-    match invoice_parameter(field).map(|parameter| request.named(parameter)) {
-        None => Fault::UnknownInvoiceField,
-        Some(Parameter::Absent | Parameter::Elsewhere) => Fault::UnknownInvoiceParameter,
-        Some(Parameter::Present(_)) => Fault::InvoiceNotRead,
+/// A parameter that was made for us costs as much as one that is read.
+fn made<'a>(parameter: Parameter<'a>, left: &Cell<usize>) -> Result<Parameter<'a>, Fault> {
+    if let Parameter::Present(Value::Text(Cow::Owned(text))) = &parameter {
+        charge(left, text.len())?;
     }
+    Ok(parameter)
 }
 
-/// The parameter that an invoice field reads.
-fn invoice_parameter(field: &str) -> Option<&str> {
-    let (parameter, part) = field.rsplit_once('_')?;
-    matches!(part, "amount" | "description" | "node").then_some(parameter)
+/// The invoice in the parameter named `name`, which is read once.
+fn read_invoice<'a, 'r>(
+    name: &'r str,
+    request: &impl Request,
+    left: &Cell<usize>,
+    invoices: &'a mut Vec<(&'r str, Result<Invoice, &'static str>)>,
+) -> Result<&'a Invoice, Fault> {
+    let index = match invoices.iter().position(|(read, _)| *read == name) {
+        Some(index) => index,
+        None => {
+            let Parameter::Present(Value::Text(text) | Value::Integer { text, .. }) =
+                named(name, request, left)?
+            else {
+                return Err(Fault::UnknownInvoiceParameter);
+            };
+            charge(left, INVOICE_COST)?;
+            invoices.push((name, invoice::read(&text)));
+            invoices.len() - 1
+        }
+    };
+    invoices[index].1.as_ref().map_err(|reason| Fault::InvalidInvoice(reason))
+}
+
+fn invoice_part(invoice: &Invoice, part: Part) -> Subject<'_> {
+    match part {
+        Part::Amount => invoice.amount.map_or(Subject::Absent, Subject::Number),
+        Part::Description => invoice.description.as_deref().map(Cow::Borrowed).into(),
+        Part::Node => Some(Cow::Borrowed(&*invoice.node)).into(),
+    }
 }
 
 /// What each condition means, beside what a field is called that does not meet it.
@@ -233,8 +288,13 @@ fn compare(subject: &Subject<'_>, condition: Condition, value: &str) -> Result<(
     met.then_some(()).ok_or(Fault::Unmet(otherwise))
 }
 
+/// Whether a text that is given meets a condition.
+pub(crate) fn meets(text: &str, condition: Condition, value: &str) -> bool {
+    compare(&Some(Cow::Borrowed(text)).into(), condition, value).is_ok()
+}
+
 /// Reads a rune's integer as C's `strtol` does on the node: white space may lead, nothing may trail.
-fn integer(value: &str) -> Result<i64, Fault> {
+pub(crate) fn integer(value: &str) -> Result<i64, Fault> {
     let value = value.trim_start_matches(pace::WHITE_SPACE);
     value.parse().map_err(|_| Fault::InvalidInteger)
 }
@@ -242,6 +302,14 @@ fn integer(value: &str) -> Result<i64, Fault> {
 impl Subject<'_> {
     fn is_given(&self) -> bool {
         matches!(self, Self::Given(_) | Self::Number(_))
+    }
+
+    /// Of its text, in bytes.
+    fn length(&self) -> usize {
+        match self {
+            Self::Given(Value::Text(text) | Value::Integer { text, .. }) => text.len(),
+            Self::Number(_) | Self::Absent | Self::Hidden => 0,
+        }
     }
 
     fn integer(&self) -> Result<i64, Fault> {
@@ -278,9 +346,13 @@ impl<'a> From<Parameter<'a>> for Subject<'a> {
 }
 
 /// The faults of all alternatives in the node's words.
-fn reason<'a>(alternatives: impl Iterator<Item = Alternative<'a>>, request: &impl Request) -> String {
+fn reason<'a>(
+    alternatives: impl Iterator<Item = Alternative<'a>>,
+    request: &impl Request,
+    work: &mut Work<'a>,
+) -> String {
     let faults = alternatives.filter_map(|alternative| {
-        let fault = check(alternative, request).err()?;
+        let fault = check(alternative, request, work).err()?;
         Some(fault.describe(alternative))
     });
     faults.collect::<Vec<_>>().join(" AND ")
@@ -302,10 +374,11 @@ impl Fault {
             }
             Self::UnknownInvoiceParameter => {
                 let rest = field.strip_prefix("pinv").unwrap_or(field);
-                let parameter = invoice_parameter(rest).unwrap_or(rest);
+                let parameter = invoice::split_field(rest).map_or(rest, |(parameter, _)| parameter);
                 format!("Unknown invoice parameter {parameter}")
             }
-            Self::InvoiceNotRead => format!("{name} cannot be read by this gateway yet"),
+            Self::InvalidInvoice(reason) => format!("Invalid invoice: {reason}"),
+            Self::TooMuchWork => "conditions on parameters read too much".to_owned(),
             Self::Pace(text) => text.to_owned(),
         }
     }

@@ -12,8 +12,12 @@
 //! - `restriction`: conditions, alternatives and restrictions, made and read.
 //! - `rune`: the two put together, and the secret.
 //! - `evaluate`: what restrictions mean, tested against a [`Request`] that gives values when asked.
+//! - `work`: how much an evaluation may read.
 //! - `pace`: the two fields that mean time between uses.
-//! - `english`: restrictions in words.
+//! - `invoice` and `bolt12`: what the fields that read an invoice find in it.
+//! - `english`: restrictions in the words of the node's `showrunes`.
+//! - `explain`: restrictions in the words of people, and what minting should not let pass; `verdict`
+//!   judges and words one alternative, `say` its numbers and times.
 //!
 //! Nothing here reads a clock, a file or a socket: the caller supplies every value.
 //!
@@ -74,12 +78,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod authcode;
+mod bolt12;
 mod coding;
 mod english;
 mod evaluate;
+mod explain;
+mod invoice;
 mod pace;
 mod restriction;
 mod rune;
+mod say;
+mod verdict;
+mod work;
 
 pub use authcode::MAX_SECRET_BYTES;
 pub use coding::{DecodeError, LimitError, MAX_ALTERNATIVES, MAX_RESTRICTIONS, MAX_RUNE_BYTES, ParseError};

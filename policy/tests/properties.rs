@@ -52,7 +52,7 @@ fn narrowing_never_widens() {
         .unwrap();
     for (what, count) in [("allowed", allowed), ("shut out", shut_out), ("refused", refused)] {
         let count = count.get();
-        assert!(count > cases / 10, "only {count} of {cases} were {what}");
+        assert!(count > cases / 20, "only {count} of {cases} were {what}");
     }
 }
 
@@ -138,7 +138,7 @@ proptest! {
 
 /// Failures are told on the terminal, not in a file.
 fn config(cases: u32) -> Config {
-    Config { failure_persistence: None, ..Config::with_cases(cases) }
+    Config { failure_persistence: None, ..Config::with_cases(cases * (Config::default().cases / 256).max(1)) }
 }
 
 fn try_everything(text: &str, call: &Call) {
@@ -210,6 +210,10 @@ fn field() -> impl Strategy<Value = &'static str> {
         "parr",
         "pname",
         "pinva_amount",
+        "pinva_amount",
+        "pinva_description",
+        "pinva_node",
+        "pinvbc_amount",
         "pinva",
         "rate",
         "per",
@@ -225,8 +229,27 @@ fn condition() -> impl Strategy<Value = Condition> {
 
 fn value() -> impl Strategy<Value = String> {
     let likely = vec![
-        "", "a", "b", "ab", "5", "6", " 5", "+7", "-1", "05", "5x", "1sec", "2min", "60", "0", r"\|&", "é",
+        "",
+        "a",
+        "b",
+        "ab",
+        "5",
+        "6",
+        " 5",
+        "+7",
+        "-1",
+        "05",
+        "5x",
+        "1sec",
+        "2min",
+        "60",
+        "0",
+        r"\|&",
+        "é",
         "m",
+        "1000",
+        "hello world",
+        "03",
     ];
     prop_oneof![
         9 => select(likely).prop_map(str::to_owned),
@@ -263,6 +286,8 @@ fn params() -> impl Strategy<Value = Json> {
             json!(true),
             json!(5.5),
             json!({"a": 1}),
+            json!(recorded("lnbcrt10n1p4sq43s")),
+            json!(recorded("lni1qqg8esfg")),
         ])
     };
     prop_oneof![
@@ -271,6 +296,13 @@ fn params() -> impl Strategy<Value = Json> {
         value().prop_map(|value| json!({ "a": value })),
         value().prop_map(|value| json!({ "b_c": value })),
     ]
+}
+
+/// An invoice that the node's own calls held.
+fn recorded(start: &str) -> &'static str {
+    let table = include_str!("recorded.json");
+    let table = &table[table.find(&format!("\"{start}")).unwrap() + 1..];
+    &table[..table.find('"').unwrap()]
 }
 
 /// Text in which the characters that mean something are frequent.
