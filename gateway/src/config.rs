@@ -90,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) state_dir: PathBuf,
     pub(crate) log: LogFormat,
     pub(crate) demo_channels: usize,
+    /// Whether simulated peers pay the demo node's invoices now and then.
+    pub(crate) demo_payers: bool,
     pub(crate) limits: Limits,
 }
 
@@ -227,6 +229,7 @@ impl Settings {
             },
             log: self.log.or(file.log).unwrap_or_default(),
             demo_channels: self.demo_channels.or(file.demo_channels).unwrap_or(DEMO_CHANNELS),
+            demo_payers: demo,
             limits: file.limits,
             node,
         })

@@ -62,7 +62,11 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let (socket, demo) = match &config.node {
         NodeChoice::Cln(socket) => (socket.clone(), None),
         NodeChoice::Demo => {
-            let options = demo::Options { dir: dir.path().to_owned(), channels: config.demo_channels };
+            let options = demo::Options {
+                dir: dir.path().to_owned(),
+                channels: config.demo_channels,
+                payers: config.demo_payers,
+            };
             let demo = DemoNode::start(options).await.map_err(DaemonError::Demo)?;
             (demo.socket().to_owned(), Some(demo))
         }

@@ -50,6 +50,10 @@ pub(super) struct Create {
     #[arg(long)]
     name: Option<String>,
 
+    /// Make it although a restriction of it is odd: names a field that nobody knows, or limits nothing.
+    #[arg(long)]
+    force: bool,
+
     /// How long it is good for, such as 90s, 30m, 12h, 30d or 1w.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     expires: Option<Duration>,
@@ -139,9 +143,17 @@ impl RuneCommand {
 impl Create {
     async fn run(self) -> Result<(), Failed> {
         let mut restrictions = self.restrictions.parse()?;
+        let now = now();
         if let Some(expires) = self.expires {
-            let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + expires;
-            restrictions.extend(parse(&format!("time<{}", end.as_secs())));
+            restrictions.extend(Restriction::parse(&format!("time<{}", now + expires.as_secs())));
+        }
+        for restriction in &restrictions {
+            if let Some(why) = restriction.impossible(now) {
+                return Err(Failed::Usage(format!("no command could ever be allowed: {}", printable(&why))));
+            }
+            if let Some(why) = restriction.odd(now).filter(|_| !self.force) {
+                return Err(Failed::Usage(format!("{}; if that is meant, add --force", printable(&why))));
+            }
         }
         if let Some(name) = &self.name
             && (name.is_empty()
@@ -177,6 +189,9 @@ impl Restrict {
             return Err(Failed::Usage("nothing to narrow it by: give --restrict".to_owned()));
         }
         for restriction in restrictions {
+            if let Some(why) = restriction.odd(now()) {
+                eprintln!("runeward: warning: {}", printable(&why));
+            }
             rune = rune.narrow(restriction).map_err(|error| Failed::Usage(error.to_string()))?;
         }
         print(&format!("{}\n", rune.encode()))
@@ -201,18 +216,12 @@ impl List {
 impl Show {
     fn run(self) -> Result<(), Failed> {
         let rune = self.rune.read()?;
-        let unique_id = match rune.unique_id() {
-            Some(unique_id) => unique_id.id,
-            None => "none: no gateway honours it",
+        let mut text = match rune.unique_id() {
+            Some(unique_id) => format!("Rune {}.\n", unique_id.id),
+            None => "A rune without a unique id, which no gateway honours.\n".to_owned(),
         };
-        let mut text = format!("unique id  {unique_id}\n");
-        let mut restrictions = rune.restrictions().peekable();
-        if restrictions.peek().is_none() {
-            text.push_str("allows     everything: it has no restrictions\n");
-        }
-        for (i, restriction) in restrictions.enumerate() {
-            let label = if i == 0 { "allows if " } else { "      and " };
-            text.push_str(&format!("{label} {}\n", printable(&restriction.english())));
+        for sentence in rune.explain(now()) {
+            text.push_str(&format!("- {}\n", printable(&sentence)));
         }
         print(&text)
     }
@@ -316,13 +325,12 @@ impl Restrictions {
     fn parse(&self) -> Result<Vec<Restriction>, Failed> {
         self.restrictions
             .iter()
-            .map(|text| parse(text).map_err(|error| Failed::Usage(format!("--restrict '{text}': {error}"))))
+            .map(|text| {
+                Restriction::parse(text)
+                    .map_err(|error| Failed::Usage(format!("--restrict '{text}': {error}")))
+            })
             .collect()
     }
-}
-
-fn parse(text: &str) -> Result<Restriction, runeward_policy::ParseError> {
-    Restriction::parse(text)
 }
 
 async fn open(state: &StateSettings) -> Result<Gate, Failed> {
@@ -358,17 +366,16 @@ fn table(listed: &[Listed]) -> String {
     if listed.is_empty() {
         return "No runes yet: make one with `runeward rune create`.\n".to_owned();
     }
-    let mut rows = vec![["UNIQUE ID", "NAME", "MADE", "LAST USED", "STATUS", "ALLOWS IF"].map(str::to_owned)];
+    let mut rows = vec![["UNIQUE ID", "NAME", "MADE", "LAST USED", "STATUS", "ALLOWS"].map(str::to_owned)];
     for Listed { rune, record, revoked } in listed {
         let Some(record) = record else { continue };
-        let english = rune.english();
         rows.push([
             record.unique_id.to_string(),
             record.name.clone().unwrap_or_default(),
             date(record.created_at),
             record.last_used.map_or("never".to_owned(), |at| date(at / 1_000_000_000)),
             if *revoked { "revoked" } else { "live" }.to_owned(),
-            if english.is_empty() { "anything: no restrictions".to_owned() } else { printable(&english) },
+            printable(&rune.explain(now()).join(" ")),
         ]);
     }
     let widths: Vec<usize> =
@@ -381,6 +388,11 @@ fn table(listed: &[Listed]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// UNIX seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// `2026-11-20 15:04` in UTC, from UNIX seconds.

@@ -1,125 +1,33 @@
-//! The invoices made so far. They live as long as the process.
+//! The invoices made so far.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Map, Value};
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use super::page::Page;
 use super::rpc::RpcError;
 use super::state::{hex, now};
+use super::store::Indexes;
 
 const DUPLICATE_LABEL: i64 = 900;
 const PREIMAGE_USED: i64 = 901;
 
-/// Every invoice made since the node started.
-#[derive(Debug)]
-pub(super) struct Invoices {
-    book: Mutex<Book>,
-    /// The number of payments so far, for those who wait for the next.
-    payments: watch::Sender<u64>,
-}
-
-impl Default for Invoices {
-    fn default() -> Self {
-        Self { book: Mutex::default(), payments: watch::Sender::new(0) }
-    }
-}
-
-impl Invoices {
-    /// Pays the invoice of this label in full; false where it cannot be paid.
-    #[cfg(test)]
-    pub(super) fn pay(&self, label: &str) -> bool {
-        let pay_index = {
-            let mut book = self.book();
-            let Some(&place) = book.by_label.get(label) else {
-                return false;
-            };
-            let pay_index = book.payments + 1;
-            let invoice = &mut book.invoices[place];
-            if invoice.status() != "unpaid" {
-                return false;
-            }
-            invoice.paid = Some(Payment {
-                pay_index,
-                // An invoice over any amount gets 1 sat.
-                amount_msat: invoice.amount_msat.unwrap_or(1000),
-                at: now(),
-            });
-            book.payments = pay_index;
-            pay_index
-        };
-        self.payments.send_replace(pay_index);
-        true
-    }
-
-    /// Keeps the invoice; its `created_index`.
-    pub(super) fn insert(&self, invoice: Invoice) -> Result<usize, RpcError> {
-        let mut book = self.book();
-        if book.by_label.contains_key(&invoice.label) {
-            let message = format!("Duplicate label '{}'", invoice.label);
-            return Err(RpcError::new(DUPLICATE_LABEL, message));
-        }
-        if book.by_hash.contains_key(&invoice.payment_hash) {
-            return Err(RpcError::new(PREIMAGE_USED, "preimage already used"));
-        }
-        let place = book.invoices.len();
-        book.by_label.insert(invoice.label.clone(), place);
-        book.by_hash.insert(invoice.payment_hash.clone(), place);
-        book.invoices.push(invoice);
-        Ok(place + 1)
-    }
-
-    pub(super) fn list(&self, wanted: impl Fn(&Invoice) -> bool, page: &Page) -> Vec<Value> {
-        let book = self.book();
-        let mut chosen: Vec<(u64, usize)> = (0..book.invoices.len())
-            .filter(|&place| wanted(&book.invoices[place]))
-            .filter_map(|place| {
-                let created_index = place as u64 + 1;
-                let index = match &book.invoices[place].paid {
-                    _ if !page.by_update => created_index,
-                    Some(payment) => payment.pay_index,
-                    None => return None,
-                };
-                (index >= page.start).then_some((index, place))
-            })
-            .collect();
-        chosen.sort_unstable();
-        chosen.into_iter().take(page.limit).map(|(_, place)| book.json(place)).collect()
-    }
-
-    /// Resolves to the first invoice paid after payment number `after`.
-    pub(super) async fn paid_after(&self, after: u64) -> Value {
-        let mut payments = self.payments.subscribe();
-        loop {
-            payments.borrow_and_update();
-            if let Some(paid) = self.first_paid_after(after) {
-                return paid;
-            }
-            // The sender lives in `self`: this cannot fail while we are here.
-            let _ = payments.changed().await;
-        }
-    }
-
-    fn first_paid_after(&self, after: u64) -> Option<Value> {
-        let book = self.book();
-        if book.payments <= after {
-            return None;
-        }
-        let place = book.invoices.iter().position(|invoice| {
-            let payment = invoice.paid.as_ref();
-            payment.is_some_and(|payment| payment.pay_index == after + 1)
-        })?;
-        Some(book.json(place))
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Every invoice there is.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Book {
+    /// By their `created_index`.
+    invoices: BTreeMap<u64, Invoice>,
+    /// Payments are the only updates: `updated` counts them, and is the last `pay_index`.
+    pub(super) indexes: Indexes,
+    #[serde(skip)]
+    by_label: HashMap<String, u64>,
+    #[serde(skip)]
+    by_hash: HashMap<String, u64>,
 }
 
 /// One invoice.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Invoice {
     pub(super) label: String,
     pub(super) bolt11: String,
@@ -127,72 +35,160 @@ pub(super) struct Invoice {
     pub(super) preimage: [u8; 32],
     /// `None`: any amount.
     pub(super) amount_msat: Option<u64>,
-    pub(super) description: String,
+    /// `None`: deleted since.
+    pub(super) description: Option<String>,
+    /// Seconds since 1970.
+    pub(super) created_at: u64,
     /// Seconds since 1970.
     pub(super) expires_at: u64,
-    pub(super) paid: Option<Payment>,
+    pub(super) paid: Option<Receipt>,
 }
 
-/// Which part of the list was asked for.
-pub(super) struct Page {
-    /// In the order of their last update, leaving out those that had none; else of creation.
-    pub(super) by_update: bool,
-    pub(super) start: u64,
-    pub(super) limit: usize,
-}
-
-#[derive(Debug, Default)]
-struct Book {
-    /// In order of creation: `created_index` is the place plus 1.
-    invoices: Vec<Invoice>,
-    by_label: HashMap<String, usize>,
-    by_hash: HashMap<String, usize>,
-    /// Payments are the only updates there are: this is also the last `updated_index`.
-    payments: u64,
-}
-
-/// What a peer paid for an invoice, and when.
-#[derive(Debug)]
-pub(super) struct Payment {
-    pay_index: u64,
+/// What was paid for an invoice, and when.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Receipt {
+    pub(super) pay_index: u64,
     amount_msat: u64,
     at: u64,
 }
 
 impl Book {
-    fn json(&self, place: usize) -> Value {
-        let invoice = &self.invoices[place];
-        let mut fields = Map::new();
-        let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-        add("label", invoice.label.as_str().into());
-        add("bolt11", invoice.bolt11.as_str().into());
-        add("payment_hash", invoice.payment_hash.as_str().into());
-        if let Some(amount) = invoice.amount_msat {
-            add("amount_msat", amount.into());
+    /// Builds what finds invoices, after they were read from a file.
+    pub(super) fn find_all(&mut self) {
+        for (&index, invoice) in &self.invoices {
+            self.by_label.insert(invoice.label.clone(), index);
+            self.by_hash.insert(invoice.payment_hash.clone(), index);
         }
-        add("status", invoice.status().into());
-        if let Some(payment) = &invoice.paid {
-            add("pay_index", payment.pay_index.into());
-            add("amount_received_msat", payment.amount_msat.into());
-            add("paid_at", payment.at.into());
-            add("payment_preimage", hex(&invoice.preimage).into());
+    }
+
+    /// Keeps the invoice; its `created_index`.
+    pub(super) fn insert(&mut self, invoice: Invoice) -> Result<u64, RpcError> {
+        if self.by_label.contains_key(&invoice.label) {
+            let message = format!("Duplicate label '{}'", invoice.label);
+            return Err(RpcError::new(DUPLICATE_LABEL, message));
         }
-        add("description", invoice.description.as_str().into());
-        add("expires_at", invoice.expires_at.into());
-        add("created_index", (place + 1).into());
-        if let Some(payment) = &invoice.paid {
-            add("updated_index", payment.pay_index.into());
+        if self.by_hash.contains_key(&invoice.payment_hash) {
+            return Err(RpcError::new(PREIMAGE_USED, "preimage already used"));
         }
-        Value::Object(fields)
+        let index = self.indexes.created.advance(invoice.event());
+        self.by_label.insert(invoice.label.clone(), index);
+        self.by_hash.insert(invoice.payment_hash.clone(), index);
+        self.invoices.insert(index, invoice);
+        Ok(index)
+    }
+
+    /// Forgets the invoice.
+    pub(super) fn remove(&mut self, index: u64) {
+        if let Some(invoice) = self.invoices.remove(&index) {
+            self.by_label.remove(&invoice.label);
+            self.by_hash.remove(&invoice.payment_hash);
+            self.indexes.deleted.advance(invoice.event());
+        }
+    }
+
+    /// Takes the description out of an invoice.
+    pub(super) fn remove_description(&mut self, index: u64) {
+        if let Some(invoice) = self.invoices.get_mut(&index) {
+            invoice.description = None;
+        }
+    }
+
+    /// Notes that the invoice was paid.
+    pub(super) fn pay(&mut self, index: u64, amount_msat: u64) {
+        if let Some(invoice) = self.invoices.get_mut(&index) {
+            let pay_index = self.indexes.updated.value + 1;
+            invoice.paid = Some(Receipt { pay_index, amount_msat, at: now() });
+            self.indexes.updated.advance(invoice.event());
+        }
+    }
+
+    pub(super) fn labelled(&self, label: &str) -> Option<(u64, &Invoice)> {
+        self.with_index(*self.by_label.get(label)?)
+    }
+
+    pub(super) fn hashed(&self, payment_hash: &str) -> Option<(u64, &Invoice)> {
+        self.with_index(*self.by_hash.get(payment_hash)?)
+    }
+
+    /// The invoice that payment number `pay_index` paid, or the next that is still there.
+    pub(super) fn paid_from(&self, pay_index: u64) -> Option<(u64, &Invoice)> {
+        let paid = self.all().filter_map(|(index, invoice)| Some((invoice.paid.as_ref()?.pay_index, index)));
+        let (_, index) = paid.filter(|(paid, _)| *paid >= pay_index).min()?;
+        self.with_index(index)
+    }
+
+    /// Every invoice with its `created_index`, in that order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Invoice)> {
+        self.invoices.iter().map(|(&index, invoice)| (index, invoice))
+    }
+
+    pub(super) fn list(&self, wanted: impl Fn(&Invoice) -> bool, page: &Page) -> Vec<Value> {
+        let wanted = self.all().filter(|(_, invoice)| wanted(invoice)).map(|(created, invoice)| {
+            let updated = invoice.paid.as_ref().map(|paid| paid.pay_index);
+            (created, updated, (created, invoice))
+        });
+        page.cut(wanted).map(|(created, invoice)| invoice.to_json(created)).collect()
+    }
+
+    pub(super) fn at(&self, index: u64) -> Option<&Invoice> {
+        self.invoices.get(&index)
+    }
+
+    /// Makes all invoices older.
+    #[cfg(test)]
+    pub(super) fn backdate(&mut self, seconds: u64) {
+        self.invoices.values_mut().for_each(|invoice| invoice.created_at -= seconds);
+    }
+
+    fn with_index(&self, index: u64) -> Option<(u64, &Invoice)> {
+        Some((index, self.at(index)?))
     }
 }
 
 impl Invoice {
-    fn status(&self) -> &'static str {
+    pub(super) fn status(&self) -> &'static str {
         match self.paid {
             Some(_) => "paid",
             None if self.expires_at < now() => "expired",
             None => "unpaid",
         }
+    }
+
+    /// As `listinvoices` shows it.
+    pub(super) fn to_json(&self, created_index: u64) -> Value {
+        let mut fields = Map::new();
+        let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        add("label", self.label.as_str().into());
+        add("bolt11", self.bolt11.as_str().into());
+        add("payment_hash", self.payment_hash.as_str().into());
+        if let Some(amount) = self.amount_msat {
+            add("amount_msat", amount.into());
+        }
+        add("status", self.status().into());
+        if let Some(receipt) = &self.paid {
+            add("pay_index", receipt.pay_index.into());
+            add("amount_received_msat", receipt.amount_msat.into());
+            add("paid_at", receipt.at.into());
+            add("payment_preimage", hex(&self.preimage).into());
+        }
+        if let Some(description) = &self.description {
+            add("description", description.as_str().into());
+        }
+        add("expires_at", self.expires_at.into());
+        add("created_index", created_index.into());
+        if let Some(receipt) = &self.paid {
+            add("updated_index", receipt.pay_index.into());
+        }
+        Value::Object(fields)
+    }
+
+    /// What `wait` tells of it.
+    fn event(&self) -> Value {
+        json!({
+            "status": self.status(),
+            "label": self.label,
+            "description": self.description,
+            "bolt11": self.bolt11,
+        })
     }
 }

@@ -1,27 +1,40 @@
-//! `decode`: BOLT 11 invoices.
+//! `decode`: BOLT 11 invoices and runes; what BOLT 12 has is in `decode12`.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 use bitcoin::{Address, AddressType};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescriptionRef, Currency};
+use runeward_policy::{Alternative, Condition, Rune};
 use serde_json::{Map, Value, json};
 
+use super::decode12;
 use super::params::Args;
 use super::rpc::{Reply, RpcError};
 use super::state::{Node, hex};
 
+const SCHEME: &str = "lightning:";
+
 pub(super) fn decode(_: &Node, args: &Args) -> Result<Reply, RpcError> {
-    let invoice = args.read("string", "Unparsable string", |value| parse_invoice(value.as_str()?))?;
-    let invoice = Args::required("string", invoice)?;
-    Ok(Reply::Value(Value::Object(invoice_json(&invoice))))
+    let decoded = args.read("string", "Unparsable string", |value| {
+        let text = without_scheme(value.as_str()?);
+        let invoice = text.parse().ok().map(|invoice| invoice_json(&invoice));
+        invoice.or_else(|| decode12::decode(text)).or_else(|| rune_json(text))
+    })?;
+    let decoded = Args::required("string", decoded)?;
+    Ok(Reply::Value(Value::Object(decoded)))
 }
 
 /// A BOLT 11 invoice whose signature is right, with or without `lightning:` in front.
 pub(super) fn parse_invoice(text: &str) -> Option<Bolt11Invoice> {
+    without_scheme(text).parse().ok()
+}
+
+fn without_scheme(text: &str) -> &str {
     let text = text.trim();
-    let bolt11 = match text.get(..10) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("lightning:") => &text[10..],
+    match text.get(..SCHEME.len()) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(SCHEME) => &text[SCHEME.len()..],
         _ => text,
-    };
-    bolt11.parse().ok()
+    }
 }
 
 fn invoice_json(invoice: &Bolt11Invoice) -> Map<String, Value> {
@@ -113,4 +126,61 @@ fn route_json(route: &lightning_invoice::RouteHint) -> Value {
 fn signature_der(invoice: &Bolt11Invoice) -> Vec<u8> {
     let signed = invoice.clone().into_signed_raw();
     signed.signature().0.to_standard().serialize_der().to_vec()
+}
+
+/// Says nothing about who made the rune.
+fn rune_json(text: &str) -> Option<Map<String, Value>> {
+    let rune = Rune::decode(text).ok()?;
+    let bytes = URL_SAFE.decode(rune.encode()).ok()?;
+    let (authcode, restrictions) = bytes.split_at_checked(32)?;
+    let mut fields = Map::new();
+    fields.insert("type".into(), "rune".into());
+    if let Some(id) = rune.unique_id() {
+        fields.insert("unique_id".into(), id.id.into());
+        if let Some(version) = id.version {
+            fields.insert("version".into(), version.into());
+        }
+    }
+    let string = format!("{}:{}", hex(authcode), str::from_utf8(restrictions).ok()?);
+    fields.insert("string".into(), string.into());
+    let restrictions = rune.restrictions().map(|restriction| {
+        let alternatives: Vec<String> = restriction.alternatives().map(|it| it.to_string()).collect();
+        let summary: Vec<String> = restriction.alternatives().map(summary).collect();
+        json!({"alternatives": alternatives, "summary": summary.join(" OR ")})
+    });
+    fields.insert("restrictions".into(), restrictions.collect());
+    fields.insert("valid".into(), true.into());
+    Some(fields)
+}
+
+/// An alternative as `decode` explains it: `method (of command) equal to 'getinfo'`.
+fn summary(alternative: Alternative<'_>) -> String {
+    let field = alternative.field();
+    let note = match field {
+        "time" => " (in seconds since 1970)",
+        "id" => " (of commanding peer)",
+        "method" => " (of command)",
+        "pnum" => " (number of command parameters)",
+        "rate" => " (max per minute)",
+        _ if field.starts_with("pname") || field.starts_with("parr") => " (of command parameter)",
+        _ => "",
+    };
+    let words = match alternative.condition() {
+        Condition::Absent => return format!("{field}{note} is missing"),
+        Condition::Comment => return format!("[comment: {field}{}]", alternative.value()),
+        Condition::Equal => "equal to",
+        Condition::Differs => "unequal to",
+        Condition::StartsWith => "starts with",
+        Condition::EndsWith => "ends with",
+        Condition::Contains => "contains",
+        Condition::Less => "less than",
+        Condition::Greater => "greater than",
+        Condition::OrderedBefore => "sorts before",
+        Condition::OrderedAfter => "sorts after",
+    };
+    let value = alternative.value();
+    match value.parse::<i64>() {
+        Ok(_) => format!("{field}{note} {words} {value}"),
+        Err(_) => format!("{field}{note} {words} '{value}'"),
+    }
 }

@@ -1,12 +1,15 @@
-//! `listpeers` and `listfunds`: a handful of channels and outputs to look at.
+//! `listpeers` and `listfunds`: a handful of channels and outputs to look at. `listforwards` and
+//! `listtransactions`: nothing, for nobody pays through us and nothing reaches a chain.
 
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{Address, CompressedPublicKey, Network};
 use secp256k1::{PublicKey, SECP256K1};
 use serde_json::{Value, json};
 
+use super::channels::Balance;
 use super::gossip::Channel;
 use super::info::INIT_FEATURES;
+use super::page::Page;
 use super::params::Args;
 use super::rpc::{Reply, RpcError};
 use super::state::{Node, hex};
@@ -41,13 +44,25 @@ pub(super) fn listpeers(node: &Node, args: &Args) -> Result<Reply, RpcError> {
 
 pub(super) fn listfunds(node: &Node, args: &Args) -> Result<Reply, RpcError> {
     args.bool("spent")?;
-    let channels: Vec<Value> = node.graph.own_channels().map(|channel| channel_json(node, channel)).collect();
+    let ledger = node.store.ledger();
+    let channels = node.graph.own_channels().zip(&ledger.balances);
+    let channels: Vec<Value> =
+        channels.map(|(channel, balance)| channel_json(node, channel, balance)).collect();
     Ok(Reply::Value(json!({"outputs": outputs(node), "channels": channels})))
 }
 
-/// What the peers of all our channels could send us, in msat.
-pub(super) fn incoming_msat(node: &Node) -> u64 {
-    node.graph.own_channels().map(|channel| channel.capacity_msat() - our_amount_msat(channel)).sum()
+pub(super) fn listforwards(_: &Node, args: &Args) -> Result<Reply, RpcError> {
+    args.read("status", "should be 'offered', 'settled', 'failed' or 'local_failed'", |value| {
+        ["offered", "settled", "failed", "local_failed"].into_iter().find(|status| value == status)
+    })?;
+    args.scid("in_channel")?;
+    args.scid("out_channel")?;
+    Page::read(args)?;
+    Ok(Reply::Value(json!({"forwards": []})))
+}
+
+pub(super) fn listtransactions(_: &Node, _: &Args) -> Result<Reply, RpcError> {
+    Ok(Reply::Value(json!({"transactions": []})))
 }
 
 fn outputs(node: &Node) -> Vec<Value> {
@@ -71,30 +86,37 @@ fn outputs(node: &Node) -> Vec<Value> {
         .collect()
 }
 
-fn channel_json(node: &Node, channel: Channel) -> Value {
-    let output = channel.output();
-    let mut funding = transaction("funding", channel.noise() as usize);
-    let funding_txid = hex(&funding);
-    // BOLT 2: the channel id is the transaction id, in its own byte order, with the output's
-    // number in its last bytes. Shown ids are reversed.
-    funding.reverse();
-    funding[31] ^= output as u8;
+fn channel_json(node: &Node, channel: Channel, balance: &Balance) -> Value {
+    let funding = Funding::of(channel);
     json!({
         "peer_id": node.graph.peer(channel),
         "connected": true,
         "state": "CHANNELD_NORMAL",
-        "channel_id": hex(&funding),
+        "channel_id": funding.channel_id,
         "short_channel_id": channel.short_channel_id(),
-        "our_amount_msat": our_amount_msat(channel),
+        "our_amount_msat": balance.our_msat(),
         "amount_msat": channel.capacity_msat(),
-        "funding_txid": funding_txid,
-        "funding_output": output,
+        "funding_txid": funding.txid,
+        "funding_output": channel.output(),
     })
 }
 
-/// Between a tenth and nine tenths of the channel.
-fn our_amount_msat(channel: Channel) -> u64 {
-    channel.capacity_msat() / 1000 * (100 + channel.noise() % 800)
+/// The transaction that opened a channel.
+pub(super) struct Funding {
+    pub(super) txid: String,
+    pub(super) channel_id: String,
+}
+
+impl Funding {
+    pub(super) fn of(channel: Channel) -> Self {
+        let mut funding = transaction("funding", channel.noise() as usize);
+        let txid = hex(&funding);
+        // BOLT 2: the channel id is the transaction id, in its own byte order, with the output's
+        // number in its last bytes. Shown ids are reversed.
+        funding.reverse();
+        funding[31] ^= channel.output() as u8;
+        Self { txid, channel_id: hex(&funding) }
+    }
 }
 
 /// A transaction id nobody will find on any chain.

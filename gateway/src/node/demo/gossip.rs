@@ -18,12 +18,10 @@ const MAX_NODES: usize = 2000;
 const FIRST_BLOCK: usize = 103;
 const CHANNELS_PER_BLOCK: usize = 64;
 /// The latest `last_update`; others are up to two weeks older.
-const UPDATED: u64 = 1_795_000_000;
+pub(super) const UPDATED: u64 = 1_795_000_000;
 
 pub(super) fn listchannels(node: &Node, args: &Args) -> Result<Reply, RpcError> {
-    let scid = args.read("short_channel_id", "should be a short_channel_id of form NxNxN", |value| {
-        value.as_str().and_then(parse_scid)
-    })?;
+    let scid = args.scid("short_channel_id")?;
     let source = args.node_id("source")?;
     let destination = args.node_id("destination")?;
     let graph = node.graph.clone();
@@ -85,6 +83,29 @@ impl Graph {
         &self.nodes[own.ends[1]]
     }
 
+    /// Every node's id in hex; the first is our own.
+    pub(super) fn nodes(&self) -> Arc<[String]> {
+        Arc::clone(&self.nodes)
+    }
+
+    /// What we ask for sending through one of our own channels.
+    pub(super) fn own_terms(&self, own: Channel) -> Terms {
+        let [low, high] = self.halves(own.index);
+        if low.source == 0 { low.terms() } else { high.terms() }
+    }
+
+    /// What the far end of one of our own channels asks for.
+    pub(super) fn peer_terms(&self, own: Channel) -> Terms {
+        let [low, high] = self.halves(own.index);
+        if low.source == 0 { high.terms() } else { low.terms() }
+    }
+
+    /// The secret key of another node of the graph, as its id's lower-case hex.
+    pub(super) fn secret_of(&self, id: &str) -> Option<SecretKey> {
+        let index = self.node_index(id).filter(|index| *index > 0)?;
+        made_up_secret(index).filter(|secret| PublicKey::from_secret_key(SECP256K1, secret).to_string() == id)
+    }
+
     /// A height at which every channel is six blocks deep.
     pub(super) fn blockheight(&self) -> usize {
         FIRST_BLOCK + self.channels / CHANNELS_PER_BLOCK + 6
@@ -113,7 +134,7 @@ impl Graph {
         (channel.scid() == (block, transaction, output)).then_some(channel)
     }
 
-    fn node_index(&self, id: &str) -> Option<usize> {
+    pub(super) fn node_index(&self, id: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.eq_ignore_ascii_case(id))
     }
 
@@ -145,8 +166,7 @@ impl Graph {
 
     fn entry(&self, half: Half) -> String {
         let Half { channel, direction, .. } = half;
-        // Each direction sets its own fees.
-        let noise = mix(channel.noise ^ u64::from(direction));
+        let terms = half.terms();
         let amount_msat = channel.capacity_msat();
         let entry = Entry {
             source: &self.nodes[half.source],
@@ -158,12 +178,12 @@ impl Graph {
             message_flags: 1,
             channel_flags: direction,
             active: true,
-            last_update: UPDATED - noise % (14 * 24 * 3600),
-            base_fee_millisatoshi: [0, 1000][(noise >> 20) as usize % 2],
-            fee_per_millionth: 1 + (noise >> 24) % 1000,
-            delay: [34, 40, 80, 144][(noise >> 40) as usize % 4],
+            last_update: terms.last_update,
+            base_fee_millisatoshi: terms.fee_base_msat,
+            fee_per_millionth: terms.fee_proportional_millionths,
+            delay: terms.delay,
             htlc_minimum_msat: 1,
-            htlc_maximum_msat: amount_msat / 100 * 99,
+            htlc_maximum_msat: terms.htlc_maximum_msat,
             features: "",
         };
         // Strings and numbers under fixed names: there is nothing in it that could fail.
@@ -186,12 +206,18 @@ impl Channel {
         self.index % 2
     }
 
+    /// Whether we opened this channel of our own.
+    pub(super) fn is_ours(&self) -> bool {
+        self.index.is_multiple_of(2)
+    }
+
     /// A number that looks random and is always the same.
     pub(super) fn noise(&self) -> u64 {
         self.noise
     }
 
-    fn scid(&self) -> (usize, usize, usize) {
+    /// Block, transaction, output.
+    pub(super) fn scid(&self) -> (usize, usize, usize) {
         (FIRST_BLOCK + self.index / CHANNELS_PER_BLOCK, 1 + self.index % CHANNELS_PER_BLOCK, self.output())
     }
 }
@@ -202,6 +228,33 @@ struct Half {
     direction: u8,
     source: usize,
     destination: usize,
+}
+
+impl Half {
+    fn terms(&self) -> Terms {
+        // Each direction sets its own.
+        let noise = mix(self.channel.noise ^ u64::from(self.direction));
+        Terms {
+            direction: self.direction,
+            last_update: UPDATED - noise % (14 * 24 * 3600),
+            fee_base_msat: [0, 1000][(noise >> 20) as usize % 2],
+            fee_proportional_millionths: 1 + (noise >> 24) % 1000,
+            delay: [34, 40, 80, 144][(noise >> 40) as usize % 4],
+            htlc_maximum_msat: self.channel.capacity_msat() / 100 * 99,
+        }
+    }
+}
+
+/// What a node asks for sending through a channel.
+pub(super) struct Terms {
+    pub(super) direction: u8,
+    /// Seconds since 1970.
+    last_update: u64,
+    pub(super) fee_base_msat: u64,
+    pub(super) fee_proportional_millionths: u64,
+    /// In blocks.
+    pub(super) delay: u64,
+    pub(super) htlc_maximum_msat: u64,
 }
 
 #[derive(Serialize)]
@@ -224,17 +277,15 @@ struct Entry<'a> {
     features: &'a str,
 }
 
-fn parse_scid(text: &str) -> Option<(usize, usize, usize)> {
-    let mut parts = text.split('x').map(str::parse);
-    let scid = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
-    parts.next().is_none().then_some(scid)
+/// A public key: clients may check that an id is a point.
+fn made_up_node_id(number: usize) -> Option<String> {
+    let secret = made_up_secret(number)?;
+    Some(PublicKey::from_secret_key(SECP256K1, &secret).to_string())
 }
 
-/// The public key of a secret nobody keeps: clients may check that an id is a point.
-fn made_up_node_id(number: usize) -> Option<String> {
+fn made_up_secret(number: usize) -> Option<SecretKey> {
     let secret = sha256::Hash::hash(format!("runeward demo peer {number}").as_bytes());
-    let secret = SecretKey::from_slice(secret.as_byte_array()).ok()?;
-    Some(PublicKey::from_secret_key(SECP256K1, &secret).to_string())
+    SecretKey::from_slice(secret.as_byte_array()).ok()
 }
 
 /// The finaliser of SplitMix64: neighbouring numbers come out unlike each other.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::nodes::{NODE_FEATURES, OWN_ALIAS};
 use super::params::Args;
 use super::rpc::{METHOD_NOT_FOUND, METHODS, Method, Reply, RpcError};
 use super::state::Node;
@@ -13,7 +14,7 @@ pub(super) fn getinfo(node: &Node, _: &Args) -> Result<Reply, RpcError> {
     let channels = node.graph.own_channels().count();
     Ok(Reply::Value(json!({
         "id": node.id(),
-        "alias": "runeward-demo",
+        "alias": OWN_ALIAS,
         "color": node.id()[..6],
         "num_peers": channels,
         "num_pending_channels": 0,
@@ -28,7 +29,7 @@ pub(super) fn getinfo(node: &Node, _: &Args) -> Result<Reply, RpcError> {
         "lightning-dir": node.dir.display().to_string(),
         "our_features": {
             "init": INIT_FEATURES,
-            "node": "808898880a8a59a1",
+            "node": NODE_FEATURES,
             "channel": "",
             "invoice": "02000002024100",
         },

@@ -1,4 +1,4 @@
-//! `invoice`, `listinvoices`, `waitanyinvoice`.
+//! `invoice`, `listinvoices`, `delinvoice`, `waitinvoice`, `waitanyinvoice`.
 
 use std::time::Duration;
 
@@ -9,23 +9,27 @@ use lightning_invoice::{
     Bolt11InvoiceDescription, Currency, Description, Fallback, InvoiceBuilder, PaymentSecret, RawTaggedField,
     Sha256, TaggedField,
 };
-use secp256k1::SECP256K1;
+use secp256k1::{SECP256K1, SecretKey};
 use serde_json::{Value, json};
 
-use super::book::{Invoice, Page};
-use super::funds;
+use super::book::Invoice;
+use super::channels::incoming_msat;
 use super::key::random_bytes;
+use super::page::Page;
 use super::params::{Args, parse_msat};
 use super::rpc::{Reply, RpcError};
-use super::state::{Node, hex, now};
+use super::state::{Node, hex, now, since_1970};
 
+const EXPIRED: i64 = 903;
 const WAIT_TIMED_OUT: i64 = 904;
-/// For what lightningd has no error, since it cannot happen there.
-const INTERNAL: i64 = -32603;
+const UNKNOWN_INVOICE: i64 = 905;
+const UNEXPECTED_STATUS: i64 = 906;
+const NO_DESCRIPTION: i64 = 908;
+const NO_LABEL: i64 = -1;
 
 const WEEK: u64 = 604_800;
-/// BOLT 11 counts in tenths of a msat, which must fit into 64 bits.
-const MAX_MSAT: u64 = u64::MAX / 10;
+/// The most an invoice can ask for: BOLT 11 counts in tenths of a msat, in 64 bits.
+pub(super) const MAX_MSAT: u64 = u64::MAX / 10;
 /// The longest description a BOLT 11 field holds, in bytes.
 const MAX_DESCRIPTION: usize = 639;
 
@@ -38,18 +42,21 @@ pub(super) fn invoice(node: &Node, args: &Args) -> Result<Reply, RpcError> {
     let secret = random()?;
     let payment_hash = sha256::Hash::hash(&preimage);
     let created_at = now();
-    let bolt11 = sign(node, &order, payment_hash, secret, created_at)?;
+    let bolt11 = sign(&node.key, &order, payment_hash, secret, created_at)?;
     let expires_at = created_at.saturating_add(order.expiry);
-    let short = order.amount_msat.unwrap_or(0) > funds::incoming_msat(node);
-    let created_index = node.invoices.insert(Invoice {
-        label: order.label,
-        bolt11: bolt11.clone(),
-        payment_hash: payment_hash.to_string(),
-        preimage,
-        amount_msat: order.amount_msat,
-        description: order.description,
-        expires_at,
-        paid: None,
+    let (created_index, incoming) = node.store.change(|ledger| {
+        let created_index = ledger.invoices.insert(Invoice {
+            label: order.label,
+            bolt11: bolt11.clone(),
+            payment_hash: payment_hash.to_string(),
+            preimage,
+            amount_msat: order.amount_msat,
+            description: Some(order.description),
+            created_at,
+            expires_at,
+            paid: None,
+        })?;
+        Ok::<_, RpcError>((created_index, incoming_msat(&ledger.balances)))
     })?;
     let mut result = json!({
         "payment_hash": payment_hash.to_string(),
@@ -58,7 +65,7 @@ pub(super) fn invoice(node: &Node, args: &Args) -> Result<Reply, RpcError> {
         "payment_secret": hex(&secret),
         "created_index": created_index,
     });
-    if short || node.graph.own_channels().next().is_none() {
+    if incoming == 0 || order.amount_msat.unwrap_or(0) > incoming {
         result["warning_capacity"] = "Insufficient incoming channel capacity to pay invoice".into();
     }
     Ok(Reply::Value(result))
@@ -69,7 +76,7 @@ pub(super) fn listinvoices(node: &Node, args: &Args) -> Result<Reply, RpcError> 
     let invstring = args.string("invstring")?;
     let payment_hash = args.bytes32("payment_hash")?.map(|hash| hex(&hash));
     let offer_id = args.bytes32("offer_id")?;
-    let page = page(args)?;
+    let page = Page::read(args)?;
     let selectors = [label.is_some(), invstring.is_some(), payment_hash.is_some(), offer_id.is_some()];
     if selectors.into_iter().filter(|given| *given).count() > 1 {
         return Err(RpcError::params(
@@ -92,12 +99,70 @@ pub(super) fn listinvoices(node: &Node, args: &Args) -> Result<Reply, RpcError> 
             // Nothing here comes from an offer.
             && offer_id.is_none()
     };
-    Ok(Reply::Value(json!({"invoices": node.invoices.list(wanted, &page)})))
+    Ok(Reply::Value(json!({"invoices": node.store.ledger().invoices.list(wanted, &page)})))
+}
+
+pub(super) fn delinvoice(node: &Node, args: &Args) -> Result<Reply, RpcError> {
+    let label = Args::required("label", args.label("label")?)?;
+    let status = Args::required("status", args.string("status")?)?;
+    let desconly = args.bool("desconly")?.unwrap_or(false);
+    node.store.change(|ledger| {
+        let unknown = || RpcError::new(UNKNOWN_INVOICE, "Unknown invoice");
+        let (index, invoice) = ledger.invoices.labelled(&label).ok_or_else(unknown)?;
+        let actual = invoice.status();
+        if actual != status {
+            let message = format!("Invoice status is {actual} not {status}");
+            let data = json!({"current_status": actual, "expected_status": status});
+            return Err(RpcError::new(UNEXPECTED_STATUS, message).with(data));
+        }
+        let mut shown = invoice.to_json(index);
+        if !desconly {
+            ledger.invoices.remove(index);
+        } else if invoice.description.is_some() {
+            ledger.invoices.remove_description(index);
+            shown = ledger.invoices.labelled(&label).ok_or_else(unknown)?.1.to_json(index);
+        } else {
+            return Err(RpcError::new(NO_DESCRIPTION, "Invoice description already removed"));
+        }
+        Ok(Reply::Value(shown))
+    })
+}
+
+/// Waits until the invoice is paid, expires or is deleted.
+pub(super) async fn waitinvoice(node: &Node, args: &Args) -> Result<Reply, RpcError> {
+    let label = Args::required("label", args.label("label")?)?;
+    let (index, expires_at) = {
+        let ledger = node.store.ledger();
+        let (index, invoice) =
+            ledger.invoices.labelled(&label).ok_or_else(|| RpcError::new(NO_LABEL, "Label not found"))?;
+        (index, invoice.expires_at)
+    };
+    let settled = node.store.when(|ledger| match ledger.invoices.labelled(&label) {
+        Some((same, invoice)) if same == index => match invoice.status() {
+            "unpaid" => None,
+            "paid" => Some(Ok(invoice.to_json(index))),
+            _ => Some(Err(expired(invoice, index))),
+        },
+        _ => Some(Err(RpcError::new(NO_LABEL, "invoice deleted during wait"))),
+    });
+    // It is expired in the second after the one it names.
+    let lifetime = Duration::from_secs(expires_at.saturating_add(1)).saturating_sub(since_1970());
+    let settled = match tokio::time::timeout(lifetime, settled).await {
+        Ok(settled) => settled,
+        Err(_) => match node.store.ledger().invoices.labelled(&label) {
+            Some((same, invoice)) if same == index => Err(expired(invoice, index)),
+            _ => Err(RpcError::new(NO_LABEL, "invoice deleted during wait")),
+        },
+    };
+    settled.map(Reply::Value)
 }
 
 pub(super) async fn waitanyinvoice(node: &Node, args: &Args) -> Result<Reply, RpcError> {
     let after = args.u64("lastpay_index")?.unwrap_or(0);
-    let paid = node.invoices.paid_after(after);
+    let paid = node.store.when(|ledger| {
+        let (index, invoice) = ledger.invoices.paid_from(after.saturating_add(1))?;
+        Some(invoice.to_json(index))
+    });
     let paid = match args.u64("timeout")? {
         None => paid.await,
         Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), paid)
@@ -107,35 +172,18 @@ pub(super) async fn waitanyinvoice(node: &Node, args: &Args) -> Result<Reply, Rp
     Ok(Reply::Value(paid))
 }
 
-fn page(args: &Args) -> Result<Page, RpcError> {
-    let by_update =
-        args.read("index", "should be 'created' or 'updated'", |value| match value.as_str()? {
-            "created" => Some(false),
-            "updated" => Some(true),
-            _ => None,
-        })?;
-    let start = args.u64("start")?;
-    let limit = args.u64("limit")?;
-    for (name, given) in [("start", start), ("limit", limit)] {
-        if given.is_some() && by_update.is_none() {
-            let message = format!("Can only specify {{{name}}} with {{index}}");
-            return Err(RpcError::params(message));
-        }
-    }
-    Ok(Page {
-        by_update: by_update.unwrap_or(false),
-        start: start.unwrap_or(0),
-        limit: limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX)),
-    })
+fn expired(invoice: &Invoice, index: u64) -> RpcError {
+    RpcError::new(EXPIRED, "invoice expired during wait").with(invoice.to_json(index))
 }
 
-/// What the caller of `invoice` wants.
-struct Order {
+/// What an invoice shall say.
+pub(super) struct Order {
     /// `None`: any amount.
-    amount_msat: Option<u64>,
-    label: String,
-    description: String,
-    expiry: u64,
+    pub(super) amount_msat: Option<u64>,
+    pub(super) label: String,
+    pub(super) description: String,
+    /// In seconds.
+    pub(super) expiry: u64,
     fallbacks: Vec<Fallback>,
     preimage: Option<[u8; 32]>,
     cltv: u64,
@@ -143,6 +191,20 @@ struct Order {
 }
 
 impl Order {
+    /// An ordinary invoice of a peer.
+    pub(super) fn of_peer(amount_msat: u64, description: String) -> Self {
+        Self {
+            amount_msat: Some(amount_msat),
+            label: String::new(),
+            description,
+            expiry: WEEK,
+            fallbacks: Vec::new(),
+            preimage: None,
+            cltv: 10,
+            hash_only: false,
+        }
+    }
+
     fn read(args: &Args) -> Result<Self, RpcError> {
         let amount =
             args.read("amount_msat", "should be positive msat or 'any'", |value| match parse_msat(value) {
@@ -162,15 +224,22 @@ impl Order {
             cltv: args.u64("cltv")?.unwrap_or(10),
             hash_only: args.bool("deschashonly")?.unwrap_or(false),
         };
-        if order.description.len() > MAX_DESCRIPTION && !order.hash_only {
-            return Err(RpcError::params(format!(
-                "Descriptions greater than {MAX_DESCRIPTION} bytes not yet supported \
-                 (description length {})",
-                order.description.len()
-            )));
+        if !order.hash_only {
+            check_description(&order.description)?;
         }
         Ok(order)
     }
+}
+
+/// Whether a description fits into an invoice.
+pub(super) fn check_description(description: &str) -> Result<(), RpcError> {
+    if description.len() <= MAX_DESCRIPTION {
+        return Ok(());
+    }
+    Err(RpcError::params(format!(
+        "Descriptions greater than {MAX_DESCRIPTION} bytes not yet supported (description length {})",
+        description.len()
+    )))
 }
 
 fn fallbacks(args: &Args) -> Result<Vec<Fallback>, RpcError> {
@@ -196,20 +265,19 @@ fn fallback(text: &str) -> Option<Fallback> {
     key_hash.or_else(|| address.script_hash().map(Fallback::ScriptHash))
 }
 
-/// The BOLT 11 text, signed by the node's key.
-fn sign(
-    node: &Node,
+/// The BOLT 11 text, signed by a node's key.
+pub(super) fn sign(
+    key: &SecretKey,
     order: &Order,
     payment_hash: sha256::Hash,
     secret: [u8; 32],
     created_at: u64,
 ) -> Result<String, RpcError> {
-    let internal = |error: &dyn std::fmt::Display| RpcError::new(INTERNAL, error.to_string());
     let description = if order.hash_only {
         let hash = sha256::Hash::hash(order.description.as_bytes());
         Bolt11InvoiceDescription::Hash(Sha256(hash))
     } else {
-        let text = Description::new(order.description.clone()).map_err(|e| internal(&e))?;
+        let text = Description::new(order.description.clone()).map_err(RpcError::internal)?;
         Bolt11InvoiceDescription::Direct(text)
     };
     let mut builder = InvoiceBuilder::new(Currency::Regtest)
@@ -226,7 +294,7 @@ fn sign(
     for fallback in &order.fallbacks {
         builder = builder.fallback(fallback.clone());
     }
-    let mut raw = builder.build_raw().map_err(|e| internal(&e))?;
+    let mut raw = builder.build_raw().map_err(RpcError::internal)?;
     for field in &mut raw.data.tagged_fields {
         if let RawTaggedField::KnownSemantics(TaggedField::Features(features)) = field {
             // lightningd also says that it understands blinded routes (BOLT 9, bit 25).
@@ -234,12 +302,13 @@ fn sign(
         }
     }
     let signed =
-        raw.sign(|hash| Ok::<_, std::convert::Infallible>(SECP256K1.sign_ecdsa_recoverable(hash, &node.key)));
+        raw.sign(|hash| Ok::<_, std::convert::Infallible>(SECP256K1.sign_ecdsa_recoverable(hash, key)));
     match signed {
         Ok(signed) => Ok(signed.to_string()),
     }
 }
 
-fn random() -> Result<[u8; 32], RpcError> {
-    random_bytes().map_err(|error| RpcError::new(INTERNAL, error.to_string()))
+/// 32 bytes nobody can guess.
+pub(super) fn random() -> Result<[u8; 32], RpcError> {
+    random_bytes().map_err(RpcError::internal)
 }

@@ -4,6 +4,7 @@ use bitcoin::secp256k1::PublicKey;
 use serde_json::{Map, Value};
 
 use super::rpc::RpcError;
+use super::state::from_hex;
 
 /// Arguments bound to the names of a signature. `null` counts as absent.
 #[derive(Debug)]
@@ -48,6 +49,26 @@ impl Args {
     /// 32 bytes in hex.
     pub(super) fn bytes32(&self, name: &str) -> Result<Option<[u8; 32]>, RpcError> {
         self.read(name, "should be a 32 byte hex value", |value| parse_hex32(value.as_str()?))
+    }
+
+    /// Any number of bytes in hex.
+    pub(super) fn hex(&self, name: &str) -> Result<Option<Vec<u8>>, RpcError> {
+        self.read(name, "should be a hex value", |value| from_hex(value.as_str()?))
+    }
+
+    /// An amount in msat.
+    pub(super) fn msat(&self, name: &str) -> Result<Option<u64>, RpcError> {
+        self.read(name, "should be a millisatoshi amount", parse_msat)
+    }
+
+    /// A short channel id: block, transaction, output.
+    pub(super) fn scid(&self, name: &str) -> Result<Option<(usize, usize, usize)>, RpcError> {
+        self.read(name, "should be a short_channel_id of form NxNxN", |value| parse_scid(value.as_str()?))
+    }
+
+    /// Whether an argument was given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// An invoice's label: a string or a number.
@@ -126,14 +147,13 @@ fn parse_digits(text: &str) -> Option<u64> {
 }
 
 fn parse_hex32(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(bytes)
+    from_hex(text)?.try_into().ok()
+}
+
+fn parse_scid(text: &str) -> Option<(usize, usize, usize)> {
+    let mut parts = text.split('x').map(str::parse);
+    let scid = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    parts.next().is_none().then_some(scid)
 }
 
 fn by_position(names: Vec<&str>, values: Vec<Value>) -> Result<Map<String, Value>, RpcError> {

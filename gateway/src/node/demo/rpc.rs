@@ -10,16 +10,33 @@ use super::filter::Filter;
 use super::frame::member;
 use super::params::Args;
 use super::state::Node;
-use super::{decode, funds, gossip, info, invoices};
+use super::{
+    channels, checkrune, datastore, decode, funds, gossip, info, invoices, messages, nodes, offers, pay,
+    payments, peers, runes, wait, wallet,
+};
 
 pub(super) const INVALID_REQUEST: i64 = -32600;
 pub(super) const METHOD_NOT_FOUND: i64 = -32601;
 pub(super) const INVALID_PARAMS: i64 = -32602;
+/// For what lightningd has no error, since it cannot happen there.
+pub(super) const INTERNAL: i64 = -32603;
 
 /// Every method the demo node answers, in the order `help` lists them. Signatures are those of
-/// lightningd v26.06.6: parameters in order, optional ones in brackets.
+/// lightningd v26.06.6: parameters in order, optional ones in brackets. Only the `dev-` methods are
+/// our own: they move the simulated peers.
 pub(super) const METHODS: &[Method] = &[
+    Method::now("blacklistrune", "[start] [end] [relist]", runes::blacklistrune),
+    Method::now("checkmessage", "message zbase [pubkey]", messages::checkmessage),
+    Method::now("checkrune", "rune [nodeid] [method] [params]", checkrune::checkrune),
+    Method::now("createrune", "[rune] [restrictions]", runes::createrune),
+    Method::now("datastore", "key [string] [hex] [mode] [generation]", datastore::datastore),
     Method::now("decode", "string", decode::decode),
+    Method::now("deldatastore", "key [generation]", datastore::deldatastore),
+    Method::now("delinvoice", "label status [desconly]", invoices::delinvoice),
+    Method::now("destroyrune", "[start] [end] [relist]", runes::blacklistrune),
+    Method::now("dev-peerinvoice", "amount_msat [description] [id]", peers::peerinvoice),
+    Method::now("dev-peerpays", "label", peers::peerpays),
+    Method::now("feerates", "style", wallet::feerates),
     Method::now("getinfo", "", info::getinfo),
     Method::now("help", "[command]", info::help),
     Method::now(
@@ -28,17 +45,60 @@ pub(super) const METHODS: &[Method] = &[
          [cltv] [deschashonly] [dev-routes]",
         invoices::invoice,
     ),
+    Method::now("invokerune", "[rune] [restrictions]", runes::createrune),
     Method::now("listchannels", "[short_channel_id] [source] [destination]", gossip::listchannels),
+    Method::now("listdatastore", "[key]", datastore::listdatastore),
+    Method::now(
+        "listforwards",
+        "[status] [in_channel] [out_channel] [index] [start] [limit]",
+        funds::listforwards,
+    ),
     Method::now("listfunds", "[spent]", funds::listfunds),
     Method::now(
         "listinvoices",
         "[label] [invstring] [payment_hash] [offer_id] [index] [start] [limit]",
         invoices::listinvoices,
     ),
+    Method::now("listnodes", "[id]", nodes::listnodes),
+    Method::now("listoffers", "[offer_id] [active_only]", offers::listoffers),
+    Method::now("listpays", "[bolt11] [payment_hash] [status] [index] [start] [limit]", payments::listpays),
+    Method::now("listpeerchannels", "[id] [short_channel_id] [channel_id]", channels::listpeerchannels),
     Method::now("listpeers", "[id] [level]", funds::listpeers),
+    Method::now(
+        "listsendpays",
+        "[bolt11] [payment_hash] [status] [index] [start] [limit]",
+        payments::listsendpays,
+    ),
+    Method::now("listtransactions", "", funds::listtransactions),
+    Method::now("makesecret", "[hex] [string]", wallet::makesecret),
+    Method::now("newaddr", "[addresstype]", wallet::newaddr),
+    Method::now(
+        "offer",
+        "amount [description] [issuer] [label] [quantity_max] [absolute_expiry] [recurrence] \
+         [recurrence_base] [recurrence_paywindow] [recurrence_limit] [single_use] \
+         [proportional_amount] [optional_recurrence] [fronting_nodes] [dev_paths]",
+        offers::offer,
+    ),
+    Method::now(
+        "pay",
+        "invstring [amount_msat] [label] [riskfactor] [maxfeepercent] [retry_for] [maxdelay] \
+         [exemptfee] [localinvreqid] [exclude] [maxfee] [description] [partial_msat] \
+         [dev_use_shadow]",
+        pay::pay,
+    ),
+    Method::now("showrunes", "[rune]", runes::showrunes),
+    Method::now("signmessage", "message", messages::signmessage),
+    Method::wait("wait", "subsystem indexname nextvalue", |node, args| Box::pin(wait::wait(node, args))),
     Method::wait("waitanyinvoice", "[lastpay_index] [timeout]", |node, args| {
         Box::pin(invoices::waitanyinvoice(node, args))
     }),
+    Method::wait("waitinvoice", "label", |node, args| Box::pin(invoices::waitinvoice(node, args))),
+    Method::now(
+        "xpay",
+        "invstring [amount_msat] [maxfee] [layers] [retry_for] [partial_msat] [maxdelay] \
+         [payer_note] [label] [localinvreqid] [dev_use_shadow]",
+        pay::xpay,
+    ),
 ];
 
 /// A method: its name, its parameters as `help` shows them, what answers it.
@@ -167,11 +227,21 @@ impl fmt::Debug for Reply {
 pub(super) struct RpcError {
     pub(super) code: i64,
     pub(super) message: String,
+    pub(super) data: Option<Value>,
 }
 
 impl RpcError {
     pub(super) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// With more for programs to read.
+    pub(super) fn with(self, data: Value) -> Self {
+        Self { data: Some(data), ..self }
+    }
+
+    pub(super) fn internal(error: impl fmt::Display) -> Self {
+        Self::new(INTERNAL, error.to_string())
     }
 
     pub(super) fn params(message: impl Into<String>) -> Self {
@@ -184,6 +254,10 @@ impl RpcError {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!({"code": self.code, "message": self.message})
+        let mut error = json!({"code": self.code, "message": self.message});
+        if let Some(data) = &self.data {
+            error["data"] = data.clone();
+        }
+        error
     }
 }

@@ -10,8 +10,16 @@ use tokio::net::UnixStream;
 use super::frame::MAX_REQUEST;
 use super::*;
 
+mod datastore;
 mod graph;
 mod invoices;
+mod messages;
+mod offers;
+mod payments;
+mod restart;
+mod runes;
+mod waiting;
+mod wallet;
 
 struct Client(UnixStream);
 
@@ -46,14 +54,26 @@ impl Client {
         reply["result"].take()
     }
 
+    /// Has a simulated peer pay the invoice; whether it could.
+    async fn peer_pays(&mut self, label: &str) -> bool {
+        self.call("dev-peerpays", json!([label])).await["result"].is_object()
+    }
+
     async fn error(&mut self, method: &str, params: Value) -> Value {
         self.call(method, params).await["error"].take()
     }
 }
 
 async fn start(dir: &TempDir, channels: usize) -> DemoNode {
-    let dir = dir.path().to_path_buf();
-    DemoNode::start(Options { dir, channels }).await.unwrap()
+    DemoNode::start(options(dir, channels)).await.unwrap()
+}
+
+fn options(dir: &TempDir, channels: usize) -> Options {
+    Options { dir: dir.path().to_owned(), channels, payers: false }
+}
+
+fn id(node: &DemoNode) -> &str {
+    node.node.id()
 }
 
 async fn demo() -> (TempDir, DemoNode, Client) {
@@ -91,7 +111,7 @@ async fn getinfo_has_the_recorded_members() {
             "our_features"
         ]
     );
-    assert_eq!(info["id"], node.node_id());
+    assert_eq!(info["id"], id(&node));
     assert_eq!(info["network"], "regtest");
 }
 
@@ -269,12 +289,12 @@ async fn a_request_may_come_in_pieces() {
 async fn the_node_id_outlives_the_process() {
     let dir = TempDir::new().unwrap();
     let node = start(&dir, 8).await;
-    let id = node.node_id();
+    let before = id(&node).to_owned();
     for (file, mode) in [("lightning-rpc", 0o600), ("demo-node-key", 0o600)] {
         let metadata = std::fs::metadata(dir.path().join(file)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
     }
-    let options = Options { dir: dir.path().to_owned(), channels: 8 };
+    let options = options(&dir, 8);
     let busy = DemoNode::start(options.clone()).await.unwrap_err();
     assert_eq!(busy.kind(), io::ErrorKind::AddrInUse);
     // A process that dies leaves its socket behind.
@@ -282,7 +302,7 @@ async fn the_node_id_outlives_the_process() {
     drop(node);
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let node = DemoNode::start(options.clone()).await.unwrap();
-    assert_eq!(node.node_id(), id);
+    assert_eq!(id(&node), before);
     Client::new(&node).await.result("getinfo", json!({})).await;
     drop(node);
     std::fs::write(dir.path().join("demo-node-key"), "nonsense").unwrap();

@@ -5,7 +5,7 @@ async fn funds_peers_and_channels_agree() {
     let (_dir, node, mut client) = demo().await;
     let peers = client.result("listpeers", json!({})).await;
     let funds = client.result("listfunds", json!({})).await;
-    let own = json!({"source": node.node_id()});
+    let own = json!({"source": id(&node)});
     let own = client.result("listchannels", own).await;
     assert_eq!(own["channels"].as_array().unwrap().len(), 4);
     for (i, channel) in own["channels"].as_array().unwrap().iter().enumerate() {
@@ -36,8 +36,8 @@ async fn filters_apply_to_whole_and_streamed_results() {
         let mut reply: Value = serde_json::from_str(&client.reply().await).unwrap();
         reply["result"].take()
     };
-    let id = filtered("getinfo", json!({"id": true})).await;
-    assert_eq!(id, json!({"id": node.node_id()}));
+    let info = filtered("getinfo", json!({"id": true})).await;
+    assert_eq!(info, json!({"id": id(&node)}));
     let binding = filtered("getinfo", json!({"binding": [{"port": true}]})).await;
     assert_eq!(binding, json!({"binding": [{"port": 19735}]}));
     let some = filtered("listchannels", json!({"channels": [{"direction": true}]})).await;

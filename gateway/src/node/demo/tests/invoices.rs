@@ -1,7 +1,3 @@
-use std::time::{Duration, Instant};
-
-use bitcoin::hashes::{Hash, sha256};
-
 use super::*;
 
 /// What `invoice` made on the recorded node, and what `decode` said of it.
@@ -43,10 +39,10 @@ async fn an_invoice_is_signed_by_the_node_and_decodes_to_itself() {
     let bolt11 = made["bolt11"].as_str().unwrap();
     let parsed: lightning_invoice::Bolt11Invoice = bolt11.parse().unwrap();
     parsed.check_signature().unwrap();
-    assert_eq!(parsed.recover_payee_pub_key().to_string(), node.node_id());
+    assert_eq!(parsed.recover_payee_pub_key().to_string(), id(&node));
 
     let decoded = client.result("decode", json!({"string": bolt11})).await;
-    assert_eq!(decoded["payee"], node.node_id());
+    assert_eq!(decoded["payee"], id(&node));
     assert_eq!(decoded["amount_msat"], 123_000);
     assert_eq!(decoded["description"], "a cup");
     assert_eq!(decoded["expiry"], 604_800);
@@ -109,12 +105,13 @@ async fn invoice_honours_its_options() {
 
 #[tokio::test]
 async fn listinvoices_selects_and_pages() {
-    let (_dir, node, mut client) = demo().await;
+    let (_dir, _node, mut client) = demo().await;
     let mut made = Vec::new();
     for label in ["a", "b", "c"] {
         made.push(client.result("invoice", json!([1, label, ""])).await);
     }
-    assert!(node.pay("c") && node.pay("a") && !node.pay("a") && !node.pay("nosuch"));
+    assert!(client.peer_pays("c").await && client.peer_pays("a").await);
+    assert!(!client.peer_pays("a").await && !client.peer_pays("nosuch").await);
     for (params, labels) in [
         (json!({}), vec!["a", "b", "c"]),
         (json!({"payment_hash": made[1]["payment_hash"]}), vec!["b"]),
@@ -132,32 +129,29 @@ async fn listinvoices_selects_and_pages() {
 }
 
 #[tokio::test]
-async fn waitanyinvoice_waits_and_times_out() {
-    let (_dir, node, mut client) = demo().await;
-    let before = Instant::now();
+async fn delinvoice_wants_the_right_status() {
+    let (_dir, _node, mut client) = demo().await;
+    for label in ["rec-1", "rec-2"] {
+        client.result("invoice", json!([1000, label, "d"])).await;
+    }
+    let listed = client.result("listinvoices", json!({"label": "rec-2"})).await;
+    let unpaid = json!({"label": "rec-2", "status": "unpaid"});
+    assert_eq!(client.result("delinvoice", unpaid.clone()).await, listed["invoices"][0]);
+    assert_eq!(client.error("delinvoice", unpaid).await, json!({"code": 905, "message": "Unknown invoice"}));
     assert_eq!(
-        client.error("waitanyinvoice", json!({"timeout": 1})).await,
-        json!({"code": 904, "message": "Timed out while waiting for invoice to be paid"})
+        client.error("delinvoice", json!({"label": "rec-1", "status": "paid"})).await,
+        json!({
+            "code": 906,
+            "message": "Invoice status is unpaid not paid",
+            "data": {"current_status": "unpaid", "expected_status": "paid"},
+        })
     );
-    assert!(before.elapsed() >= Duration::from_secs(1));
-
-    let made = client.result("invoice", json!([5000, "wait", "d"])).await;
-    let mut waiter = Client::new(&node).await;
-    let waiting = waiter.result("waitanyinvoice", json!([]));
-    let paying = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(node.pay("wait"));
-    };
-    let (paid, ()) = tokio::join!(waiting, paying);
-    assert_eq!(paid["status"], "paid");
-    assert_eq!(paid["pay_index"], 1);
-    assert_eq!(paid["amount_received_msat"], 5000);
-    let preimage: Vec<u8> = (0..32)
-        .map(|i| &paid["payment_preimage"].as_str().unwrap()[2 * i..2 * i + 2])
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-        .collect();
-    assert_eq!(made["payment_hash"], sha256::Hash::hash(&preimage).to_string());
-    // Asked for what is past, it answers at once; after the last payment it waits.
-    assert_eq!(client.result("waitanyinvoice", json!([0])).await, paid);
-    assert_eq!(client.error("waitanyinvoice", json!([1, 0])).await["code"], 904);
+    let description = json!({"label": "rec-1", "status": "unpaid", "desconly": true});
+    let shown = client.result("delinvoice", description.clone()).await;
+    assert_eq!(shown["description"], Value::Null);
+    assert_eq!(client.error("delinvoice", description).await["code"], 908);
+    client.result("delinvoice", json!(["rec-1", "unpaid"])).await;
+    assert_eq!(client.result("listinvoices", json!({})).await, json!({"invoices": []}));
+    // Labels are free again; indexes go on.
+    assert_eq!(client.result("invoice", json!([1000, "rec-1", "d"])).await["created_index"], 3);
 }
