@@ -46,7 +46,8 @@ impl RuneNode {
 
     /// A rune as the node makes it.
     fn rune(&self, unique_id: u64, restrictions: &[&str]) -> String {
-        let restrictions: Vec<_> = restrictions.iter().map(|text| Restriction::parse(text).unwrap()).collect();
+        let restrictions: Vec<_> =
+            restrictions.iter().map(|text| Restriction::parse(text).unwrap()).collect();
         self.master.issue(unique_id, &restrictions).unwrap().encode()
     }
 
@@ -199,11 +200,15 @@ async fn what_is_absent_is_absent_in_both_views() {
 #[tokio::test]
 async fn the_command_line_sends_people_to_the_node() {
     let node = RuneNode::start().await;
-    let gateway = Gateway::start(node.setup()).await;
+    let mut gateway = Gateway::start(node.setup()).await;
     for args in [&["create"][..], &["list"], &["revoke", "1"]] {
         gateway.setup().rune(args).await.assert_refused(1, &["node's own", "createrune"]);
     }
     let setup = gateway.setup().clone();
-    drop(gateway);
-    Setup::fake(&node.node).state_dir(setup.state()).refused().await.assert_refused(1, &["belongs to authority node"]);
+    gateway.kill().await;
+    Setup::fake(&node.node)
+        .state_dir(setup.state())
+        .refused()
+        .await
+        .assert_refused(1, &["belongs to authority node"]);
 }

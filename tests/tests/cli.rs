@@ -18,8 +18,10 @@ async fn create_prints_the_rune_alone() {
     assert!(runes::unique_id(rune) < 1 << 52);
     let shown = setup.cli(&["rune", "show", rune]).await;
     assert_eq!(shown.code, 0);
-    for words in ["getinfo", "list", "time"] {
-        assert!(shown.stdout.contains(words), "{shown:?}");
+    for sentence in
+        ["- Only these commands: getinfo, and those that start with list.", "- Only after 1 January 1970"]
+    {
+        assert!(shown.stdout.contains(sentence), "{shown:?}");
     }
     // The master secret has been made, for nobody else to read.
     use std::os::unix::fs::PermissionsExt;
@@ -37,7 +39,7 @@ async fn names_and_expiry() {
     let list = setup.rune(&["list"]).await;
     assert!(list.stdout.contains("kitchen"), "{list:?}");
     let shown = setup.cli(&["rune", "show", &rune]).await;
-    assert!(shown.stdout.contains("time"), "{shown:?}");
+    assert!(shown.stdout.contains("- Until ") && shown.stdout.contains("(in 30 days)"), "{shown:?}");
     // A name is taken once.
     setup.rune(&args).await.assert_refused(1, &["kitchen", "--name"]);
 
@@ -368,4 +370,53 @@ async fn the_demo_says_what_to_paste() {
     assert!(output.status.success(), "{paste}: {output:?}");
     assert!(json_of(std::str::from_utf8(&output.stdout).unwrap())["id"].is_string());
     demo.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_can_never_hold_is_not_minted() {
+    let setup = Setup::demo();
+    for restriction in ["time<5", "nosuch=1", "pnum<x", "rate=0", "method=getinfo |id=5"] {
+        let made = setup.rune(&["create", "--restrict", restriction, "--force"]).await;
+        made.assert_refused(2, &["no command could ever be allowed"]);
+    }
+    let contradiction = ["create", "--restrict", "method=getinfo", "--restrict", "method=pay"];
+    setup.rune(&contradiction).await.assert_refused(2, &["no command could ever be allowed"]);
+    for restriction in ["nosuch!", "method=getinfo|nosuch#"] {
+        setup.rune(&["create", "--restrict", restriction]).await.assert_refused(2, &["--force"]);
+        setup.rune(&["create", "--restrict", restriction, "--force"]).await.line();
+    }
+}
+
+#[tokio::test]
+async fn a_check_names_the_restriction_that_refuses() {
+    let setup = Setup::demo();
+    let made = setup.rune(&["create", "--restrict", "method=invoice", "--restrict", "pnamelabel^shop"]).await;
+    let rune = made.line();
+    let check = ["check", rune, "--method", "invoice", "--params", r#"{"label":"home"}"#];
+    setup.rune(&check).await.assert_refused(
+        1,
+        &[
+            "parameter label does not start with shop",
+            "refused by the restriction pnamelabel^shop: The parameter label",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn checks_by_the_thousand() {
+    let setup = Setup::demo();
+    let made = setup.rune(&["create", "--restrict", "method=getinfo", "--restrict", "pnum=0"]).await;
+    let rune = made.line();
+    let line = |method: &str, params: &str| {
+        format!("{{\"rune\":\"{rune}\",\"method\":\"{method}\",\"params\":{params}}}\n")
+    };
+    let lines = line("getinfo", "{}") + &line("pay", "{}") + &line("getinfo", "[1]").repeat(1000);
+    let state_dir = setup.state().display().to_string();
+    let answered =
+        setup.cli_with(&["rune", "check", "--batch", "--state-dir", &state_dir], Some(&lines), &[]).await;
+    let answers: Vec<&str> = answered.stdout.lines().collect();
+    assert_eq!(answers.len(), 1002, "{}", answered.stderr);
+    assert_eq!(answers[0], r#"{"allowed":true}"#);
+    assert_eq!(json_of(answers[1])["reason"], "Not permitted: method is not equal to getinfo");
+    assert_eq!(json_of(answers[1001])["reason"], "Not permitted: number of parameters is not equal to 0");
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
-use runeward_policy::{Restriction, Rune};
+use runeward_policy::{MasterSecret, Restriction, Rune};
 use serde_json::value::RawValue;
 
 use super::{Failed, RuneArgument, print};
@@ -147,13 +147,13 @@ impl Create {
         if let Some(expires) = self.expires {
             restrictions.extend(Restriction::parse(&format!("time<{}", now + expires.as_secs())));
         }
-        for restriction in &restrictions {
-            if let Some(why) = restriction.impossible(now) {
-                return Err(Failed::Usage(format!("no command could ever be allowed: {}", printable(&why))));
-            }
-            if let Some(why) = restriction.odd(now).filter(|_| !self.force) {
-                return Err(Failed::Usage(format!("{}; if that is meant, add --force", printable(&why))));
-            }
+        if let Some(why) = together(&restrictions)?.impossible(now) {
+            return Err(Failed::Usage(format!("no command could ever be allowed: {}", printable(&why))));
+        }
+        if let Some(why) =
+            restrictions.iter().find_map(|restriction| restriction.odd(now)).filter(|_| !self.force)
+        {
+            return Err(Failed::Usage(format!("{}; if that is meant, add --force", printable(&why))));
         }
         if let Some(name) = &self.name
             && (name.is_empty()
@@ -250,8 +250,9 @@ impl Check {
                     && let Some(restriction) = rune.restrictions().nth(refusal.restriction())
                 {
                     reason.push_str(&format!(
-                        "\nrefused by the restriction: {}",
-                        printable(restriction.as_str())
+                        "\nrefused by the restriction {}: {}",
+                        printable(restriction.as_str()),
+                        printable(&restriction.explain(now()))
                     ));
                 }
                 Err(Failed::Refused(reason))
@@ -331,6 +332,12 @@ impl Restrictions {
             })
             .collect()
     }
+}
+
+/// A rune with these restrictions that no gateway honours, to be looked at.
+fn together(restrictions: &[Restriction]) -> Result<Rune, Failed> {
+    let nobody = MasterSecret::new(&[0]).map_err(|error| Failed::Refused(error.to_string()))?;
+    nobody.issue(0, restrictions).map_err(|error| Failed::Usage(error.to_string()))
 }
 
 async fn open(state: &StateSettings) -> Result<Gate, Failed> {
