@@ -12,6 +12,9 @@ NODE := tests/interop/node
 VENV := $(TARGET)/interop-python
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TARGET)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+FUZZ_SECONDS ?= 60
 
 # $(call need,a command that succeeds where nothing is missing,the Debian packages that bring it)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -63,8 +66,17 @@ bench: rust ## Calls per second and latency: a node alone, and the same node thr
 	cargo build --release --locked -p runeward -p runeward-tests
 	node tests/bench.mjs $(TARGET)/release
 
-fuzz: rust ## The property tests with 100 times their usual cases
+fuzz: rust $(VENV)/bin/pytest $(CARGO_FUZZ)/bin/cargo-fuzz ## The long runs: property tests, 1,000,000 runes against PyPI `runes`, FUZZ_SECONDS of each fuzz target
 	PROPTEST_CASES=25600 cargo test --release --workspace --locked --lib --test properties
+	cargo build --release --locked -p runeward
+	cd tests/interop/python && RUNEWARD_BIN=$(TARGET)/release/runeward PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python differential.py 1000000
+	cp Cargo.lock tests/fuzz
+	python3 tests/fuzz/seeds.py $(TARGET)/fuzz/corpus
+	$(MAKE) fuzz-rune fuzz-request
+
+# Without a sanitizer, which unsafe code would need and a stable toolchain has none of.
+fuzz-%:
+	cd tests && CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO_FUZZ)/bin/cargo-fuzz run --fuzz-dir fuzz -s none $* $(TARGET)/fuzz/corpus/$* -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -verbosity=0 -print_final_stats=1
 
 rust:
 	$(call need,command -v cc,build-essential)
@@ -83,3 +95,6 @@ $(VENV)/bin/pytest: tests/interop/python/requirements.txt
 
 $(DENY)/bin/cargo-deny: | rust
 	cargo install cargo-deny --locked --version $(DENY_VERSION) --root $(DENY)
+
+$(CARGO_FUZZ)/bin/cargo-fuzz: | rust
+	cargo install cargo-fuzz --locked --version $(CARGO_FUZZ_VERSION) --root $(CARGO_FUZZ)

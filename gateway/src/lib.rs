@@ -26,3 +26,6 @@ mod store;
 mod websocket;
 
 pub use cli::Cli;
+/// What the fuzz targets in `tests/fuzz` reach of the gate.
+#[cfg(fuzzing)]
+pub use gate::fuzzing;

@@ -192,6 +192,22 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_the_call_itself() {
+        for (params, count) in [("[]", 0), ("[1,2]", 2), ("{}", 0), (r#"{"a":1,"b":2,"c":3}"#, 3)] {
+            let params = json::parse(params).unwrap();
+            let check = Check::new(7, Some("02ab"), Some("pay"), &params);
+            assert_eq!(check.parameter_count(), count);
+            assert_eq!(check.time(), 7);
+            assert_eq!(check.peer().as_deref(), Some("02ab"));
+            assert_eq!(check.method().as_deref(), Some("pay"));
+        }
+        let none = Json::Object(Vec::new());
+        let check = Check::new(7, None, None, &none);
+        assert_eq!((check.peer(), check.method()), (None, None));
+        assert_eq!(check.since_last_use(), SinceLastUse::Unknown);
+    }
+
+    #[test]
     fn names_match_with_punctuation_kept_or_stripped() {
         let params = r#"{"payment_hash":"ab","x-y":1}"#;
         assert_eq!(named(params, "payment_hash"), "text ab");

@@ -452,6 +452,39 @@ mod tests {
     }
 
     #[test]
+    fn bounds_the_depth_of_objects_and_of_both_in_turn() {
+        let objects = |depth: usize| "{\"a\":".repeat(depth - 1) + "{}" + &"}".repeat(depth - 1);
+        assert!(parse(&objects(MAX_DEPTH)).is_ok());
+        assert!(parse(&objects(MAX_DEPTH + 1)).is_err());
+        let both = |pairs: usize| "[{\"a\":".repeat(pairs) + "0" + &"}]".repeat(pairs);
+        assert!(parse(&both(MAX_DEPTH / 2)).is_ok());
+        assert!(parse(&both(MAX_DEPTH / 2 + 1)).is_err());
+    }
+
+    #[test]
+    fn repeated_keys_are_found_in_few_and_in_many() {
+        for members in [FEW_MEMBERS, FEW_MEMBERS + 1] {
+            let mut keys: Vec<String> = (0..members).map(|i| format!("\"{i}\":0")).collect();
+            assert!(parse(&format!("{{{}}}", keys.join(","))).is_ok());
+            keys[members - 1] = keys[0].clone();
+            assert!(parse(&format!("{{{}}}", keys.join(","))).is_err());
+        }
+    }
+
+    #[test]
+    fn escapes_are_read_and_written() {
+        assert_eq!(parse(r#""\"\\\/\b\f\n\r\t""#).unwrap(), Json::String("\"\\/\u{8}\u{c}\n\r\t".into()));
+        let written = Json::String("\"\\\n\r\t\u{8}\u{c}\u{1}é".into()).to_text();
+        assert_eq!(written, r#""\"\\\n\r\t\b\f\u0001é""#);
+        assert!(parse("\"\\n\u{1}\"").is_err(), "a control character behind an escape");
+        for same in ["[1,[2,3],false]", r#"{"a":false,"b":[]}"#] {
+            assert_eq!(parse(same).unwrap().to_text(), same);
+        }
+        assert_eq!(Json::Null.as_str(), None);
+        assert_eq!(Json::String("x".into()).as_str(), Some("x"));
+    }
+
+    #[test]
     fn keeps_the_text_of_each_member() {
         let found = members(br#" {"id": 1.50 , "x":[ 1 ]} "#).unwrap().unwrap();
         assert_eq!(found[0].2, "1.50");
