@@ -88,5 +88,6 @@ const result = await through(large, one, '--method', 'listchannels')
 report('100 MB replies, gateway', one, result)
 const grown = (result.server_rss_peak_kb - result.server_rss_before_kb) / 1024
 console.log(`Its memory grew by ${grown.toFixed(1)} MB meanwhile.`)
+console.log(await run('runeward-bench', ['runes']))
 children.forEach((child) => child.removeAllListeners('exit'))
 process.exit(0)

@@ -28,7 +28,7 @@ PROCESSES = 2
 # One alternative that holds for the reference and not for us: name, why, and what recognises it.
 NARROWER_ALTERNATIVES = {
     "absent in one view": (
-        "`!` on a parameter must hold by name and by position (THREATS T4); `rune check` knows no signatures, so of"
+        "`!` on a parameter must hold by name and by position; `rune check` knows no signatures, so of"
         " parameters given in the other view none is known to be absent",
         lambda case, alt: alt.cond == "!" and bool(case.params) and alt.field.startswith(case.other_view),
     ),
@@ -61,16 +61,16 @@ NARROWER_ALTERNATIVES = {
 # A whole pair that we refuse whatever its restrictions say.
 NARROWER_PAIRS = {
     "no strict JSON": (
-        "repeated keys, lone surrogates and nesting over 64 are no params (PROTOCOL §9)",
+        "repeated keys, lone surrogates and nesting over 64 are no params",
         lambda case: case.twist in ("repeated key", "lone surrogate", "deep"),
     ),
     "spelling": (
-        "a rune in the standard alphabet, with NUL in it or with a trailing `|` is malformed (PROTOCOL §5; the node refuses"
+        "a rune in the standard alphabet, with NUL in it or with a trailing `|` is malformed (the node refuses"
         " the first two)",
         lambda case: case.twist in ("standard alphabet", "nul", "trailing |"),
     ),
     "unique id": (
-        "the unique id must be there, in decimal, and issued by us (PROTOCOL §9)",
+        "the unique id must be there, in decimal, and issued by us",
         lambda case: case.twist in ("no id", "other id", "odd id"),
     ),
     "limits": (
@@ -80,8 +80,8 @@ NARROWER_PAIRS = {
 }
 
 # Where the reference refuses and we allow: nothing. An entry would need the real node's bytes against the reference.
-# (It wants base64 padding, which PROTOCOL §5 leaves to the writer: its runes are padded. What JSON writes otherwise than as
-# a string it is given as JSON text, as PROTOCOL §5 compares it, where Python would say True for true.)
+# (It wants base64 padding, which the rune language leaves to the writer: its runes are padded. What JSON writes otherwise than as
+# a string it is given as JSON text, as the node compares it, where Python would say True for true.)
 
 
 def is_index(text: str) -> bool:

@@ -52,7 +52,7 @@ class Case:
 
     @cached_property
     def fields(self) -> dict:
-        """What the reference is given: text, as PROTOCOL §5 has it."""
+        """What the reference is given: text, as the node has it."""
         fields = {field: text_of(value) for field, value in self.parameters.items()}
         fields |= {"method": self.method, "time": NOW, "pnum": len(self.params), "rate": paced, "per": paced}
         return fields | ({"id": self.peer} if self.peer else {})

@@ -168,7 +168,7 @@ class Source:
 
 
 def values(method: str, params, peer: str) -> dict:
-    """The fields a rune may ask for, as PROTOCOL and the reference know them."""
+    """The fields a rune may ask for, as the node and the reference know them."""
     fields = {"method": method, "id": peer, "time": int(time.time()), "pnum": len(params)}
     if isinstance(params, list):
         return fields | {f"parr{n}": value for n, value in enumerate(params)}

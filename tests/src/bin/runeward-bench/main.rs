@@ -4,6 +4,7 @@
 //! - `node`: a responder that stands where lightningd would, on a UNIX socket.
 //! - `direct`, `load`: the same load on that socket and on a commando server; each is a transport
 //!   for `calls`, which makes the calls and times them.
+//! - `runes`: what checking a rune costs, in process.
 //! - `uri`, `websocket`: where a commando server is and how its port is spoken to.
 //! - `json`, `histogram`, `process`, `report`: what a reply is, how long it took, what it cost, and
 //!   how that is shown.
@@ -19,6 +20,7 @@ mod load;
 mod node;
 mod process;
 mod report;
+mod runes;
 mod uri;
 mod websocket;
 
@@ -100,6 +102,8 @@ enum Command {
         #[command(flatten)]
         load: Load,
     },
+    /// Times the check of runes of several sizes, the worst that are taken among them
+    Runes,
 }
 
 #[derive(Args)]
@@ -160,6 +164,7 @@ fn run(command: Command) -> Result<()> {
             let request = direct::Request::new(&load.method, &load.params);
             load.measure("direct", || direct::open(&socket, &request))
         }
+        Command::Runes => runes::run(),
         Command::Load { uri, rune, load } => {
             let target: Target = uri.parse()?;
             let rune = rune_of(rune, &target)?;
