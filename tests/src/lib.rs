@@ -9,6 +9,7 @@
 //! - [`stream`]: a WebSocket as a byte stream, and a tap that notes how bytes arrive.
 //! - [`runes`]: runes read and narrowed on the client's side.
 //! - [`recorded`]: the tables under `conformance/`.
+//! - [`rpc`]: a node's own socket, with no gateway in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod client;
@@ -17,6 +18,7 @@ pub mod gateway;
 pub mod http;
 pub mod invoices;
 pub mod recorded;
+pub mod rpc;
 pub mod runes;
 pub mod stream;
 
@@ -25,6 +27,7 @@ use std::time::Duration;
 pub use client::{Client, End, Reply};
 pub use fake_node::{Answer, FakeNode};
 pub use gateway::{CliOutput, Gateway, Setup};
+pub use rpc::Rpc;
 
 /// How long a test waits for what must come. Only a failure ever takes this long.
 pub const DEADLINE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// `conformance/observed.json`.
 #[derive(Deserialize)]
@@ -106,6 +106,73 @@ pub struct RuneMethod {
     pub reply: Value,
     /// What we answer, where that differs.
     pub expect: Option<Value>,
+}
+
+/// `conformance/node.json`.
+#[derive(Deserialize)]
+pub struct NodeCalls {
+    /// In the order recorded.
+    pub cases: Vec<NodeCall>,
+}
+
+/// One call on a node's RPC socket.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeCall {
+    /// The method.
+    pub method: String,
+    /// Its params.
+    pub params: Value,
+    /// `same`; `same shape`; or `differs: ` and why.
+    pub verdict: String,
+    /// What the node answered: `result` or `error`.
+    reply: Map<String, Value>,
+    /// What the demo node answers, where that differs.
+    expect: Option<Map<String, Value>>,
+    /// Members of the result that hold the recorded node's own data: ours must have the same form.
+    #[serde(default)]
+    pub own: Vec<String>,
+    /// The restrictions that the rune in `params` was made with.
+    pub restrictions: Option<Value>,
+    /// Strings in `params` that earlier replies gave stand for ours.
+    #[serde(default)]
+    pub ours: bool,
+    /// How many channels the node has that is asked: none where nothing is said.
+    #[serde(default)]
+    pub channels: usize,
+    /// A call to make first.
+    pub before: Option<Before>,
+}
+
+/// A call that another needs to have been made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    /// The method.
+    pub method: String,
+    /// Its params.
+    pub params: Value,
+}
+
+impl NodeCall {
+    /// What the demo node must answer, but for the form of what is its own.
+    pub fn expected(&self) -> &Map<String, Value> {
+        let name = format!("{} {}", self.method, self.params);
+        let known = match self.verdict.as_str() {
+            "same" => self.expect.is_none() && self.own.is_empty(),
+            "same shape" => self.expect.is_none() && !self.own.is_empty(),
+            verdict => {
+                verdict.starts_with("differs: ") && self.expect.as_ref().is_some_and(|it| *it != self.reply)
+            }
+        };
+        assert!(known, "{name}: {}", self.verdict);
+        self.expect.as_ref().unwrap_or(&self.reply)
+    }
+
+    /// What the node answered.
+    pub fn recorded(&self) -> &Map<String, Value> {
+        &self.reply
+    }
 }
 
 /// Reads a table.

@@ -155,7 +155,7 @@ async fn requests() {
     let observed: Observed = recorded::read("observed.json");
     let replay = Replay::start(&observed).await;
     let mut client = replay.client().await;
-    let groups = ["basic", "id", "rune", "restrict", "filter"];
+    let groups = ["basic", "id", "rune", "restrict", "pinv", "filter"];
     let mut replayed = 0;
     for case in &observed.cases {
         if groups.contains(&case.group.as_str()) {
@@ -330,8 +330,9 @@ fn every_case_has_its_place() {
         "id",
         "rune",
         "restrict",
-        "filter",
         "rate",
+        "pinv",
+        "filter",
         "size",
         "interleave",
         // Replayed in `conformance_wire.rs`.
@@ -345,5 +346,5 @@ fn every_case_has_its_place() {
         let differs = case.expected() != case.recorded();
         assert_eq!(differs, case.verdict != "same", "{}", case.name);
     }
-    assert_eq!(observed.cases.len(), 228);
+    assert_eq!(observed.cases.len(), 237);
 }
