@@ -1,4 +1,4 @@
-//! State directories of every version that was ever released open in this one.
+//! State directories of every version that was ever released open in this one. Their keys were made for this test alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
