@@ -241,6 +241,14 @@ fn a_rune_has_bounds() {
             assert_eq!(narrowed, Err(LimitError::Length.into()));
         }
     }
+    // However field and value share the room.
+    for field in [2, 100, room / 2, room] {
+        let (field, value) = ("f".repeat(field), "v".repeat(room + 1 - field));
+        let alternative = Alternative::new(&field, Condition::Equal, &value).unwrap();
+        let shared = secret.issue(1, &[Restriction::new([alternative]).unwrap()]).unwrap();
+        assert_eq!(shared.encode().len(), MAX_RUNE_BYTES);
+        assert_eq!(Rune::decode(&shared.encode()), Ok(shared));
+    }
     // Escapes count too.
     let escapes = "&".repeat(room / 2 + 1);
     let alternative = Alternative::new("a", Condition::Equal, &escapes).unwrap();

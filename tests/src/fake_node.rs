@@ -73,6 +73,8 @@ pub struct FakeNode {
     socket: PathBuf,
     script: Arc<Mutex<Script>>,
     accepting: Option<JoinHandle<()>>,
+    /// Held by every open connection.
+    open: Arc<()>,
 }
 
 impl FakeNode {
@@ -87,7 +89,7 @@ impl FakeNode {
     pub fn absent() -> Self {
         let dir = tempfile::Builder::new().prefix("fake-node-").tempdir().unwrap();
         let socket = dir.path().join("lightning-rpc");
-        let node = Self { dir, socket, script: Arc::default(), accepting: None };
+        let node = Self { dir, socket, script: Arc::default(), accepting: None, open: Arc::default() };
         node.on("getinfo", Answer::result(getinfo(NODE_ID)));
         node
     }
@@ -136,6 +138,9 @@ impl FakeNode {
             accepting.abort();
             let _ = accepting.await;
         }
+        while Arc::strong_count(&self.open) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Listens (again) on the same path.
@@ -143,14 +148,18 @@ impl FakeNode {
         self.stop().await;
         let _ = std::fs::remove_file(&self.socket);
         let listener = UnixListener::bind(&self.socket).unwrap();
-        let script = self.script.clone();
+        let (script, open) = (self.script.clone(), self.open.clone());
         let task = tokio::spawn(async move {
             // Dropped with this task, and every connection with it.
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 script.lock().unwrap().connections += 1;
-                connections.spawn(serve(stream, script.clone()));
+                let (script, open) = (script.clone(), open.clone());
+                connections.spawn(async move {
+                    serve(stream, script).await;
+                    drop(open);
+                });
             }
         });
         self.accepting = Some(task);
