@@ -92,8 +92,8 @@ enum Command {
     ///
     /// Every connection is a peer of its own, with a key made for the run.
     Load {
-        /// commando+ws://HOST:PORT?pubkey=NODEID, commando+tcp://HOST:PORT?pubkey=NODEID, NODEID@HOST[:PORT]
-        /// or lnlink:NODEID@HOST[:PORT]?token=RUNE
+        /// commando+ws://HOST:PORT?pubkey=NODEID, commando+tcp://HOST:PORT?pubkey=NODEID, NODEID@HOST:PORT
+        /// or lnlink:NODEID@HOST:PORT?token=RUNE
         uri: String,
         /// The rune that allows the calls, `-` to read it from stdin; a rune in the URI serves as well
         // One rune in 64 starts with a hyphen.
