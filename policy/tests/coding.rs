@@ -199,6 +199,16 @@ fn alternatives_hold_what_a_rune_can() {
 }
 
 #[test]
+fn debug_shows_the_encoded_text() {
+    let restriction = Restriction::parse(r"a=x\|y|b!").unwrap();
+    let shown = r#"Restriction("a=x\\|y|b!")"#;
+    assert_eq!(format!("{restriction:?}"), shown);
+    let rune = MasterSecret::new(b"secret").unwrap().issue(1, &[restriction]).unwrap();
+    let shown_again: Vec<_> = rune.restrictions().map(|it| format!("{it:?}")).collect();
+    assert_eq!(shown_again, [shown]);
+}
+
+#[test]
 fn a_rune_has_bounds() {
     let secret = MasterSecret::new(b"secret").unwrap();
     let one = Restriction::parse("a!").unwrap();

@@ -159,6 +159,17 @@ fn reading_is_bounded_and_comments_cost_nothing() {
     }
 }
 
+#[test]
+fn searching_what_is_short_goes_on_where_work_has_run_out() {
+    let spent = format!("{}|method^m", ["pnamex~b"; 9].join("|"));
+    for (length, refusal) in [(128, None), (129, Some(TOO_MUCH))] {
+        let method = Some("m".repeat(length));
+        let call = Call { method, ..Call::with(json!({ "x": "a".repeat(1 << 20) })) };
+        assert_eq!(refused("method~m", &call), None);
+        assert_eq!(refused(&format!("{spent}&method~m"), &call).as_deref(), refusal, "{length}");
+    }
+}
+
 /// The most a holder of a rune can ask for: the longest runes over the largest requests.
 #[test]
 fn the_worst_rune_over_the_worst_request_takes_milliseconds() {
