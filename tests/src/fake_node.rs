@@ -1,7 +1,7 @@
 //! A scripted node: lightningd's RPC socket, answering each method as a test says.
 //!
 //! Framing as lightningd's: JSON objects back to back, requests on one connection answered in order, each reply ended by
-//! an empty line. A method without a script gets `Unknown command`; `getinfo` is always known.
+//! an empty line. A method without a script gets `Unknown command`; `getinfo` and an empty `help` are always known.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,7 @@ impl FakeNode {
         let socket = dir.path().join("lightning-rpc");
         let node = Self { dir, socket, script: Arc::default(), accepting: None, open: Arc::default() };
         node.on("getinfo", Answer::result(getinfo(NODE_ID)));
+        node.on("help", Answer::result(json!({"help": []})));
         node
     }
 

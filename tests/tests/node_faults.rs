@@ -311,6 +311,19 @@ async fn a_node_that_hangs_from_the_start() {
     .await;
 }
 
+/// What the gateway asks for itself may be answered at any length, and spoils no call.
+#[tokio::test]
+async fn an_endless_help() {
+    let node = FakeNode::start().await;
+    node.on("help", Answer::Huge(20_000_000));
+    node.on("listinvoices", Answer::result(json!({"invoices": []})));
+    let (gateway, rune) = Gateway::before(&node).await;
+    assert_eq!(gateway.ready.node, "up");
+    for _ in 0..20 {
+        assert_eq!(outcome(&gateway, "listinvoices", &rune).await, Ok(None));
+    }
+}
+
 /// The socket's path leads to another node, and nobody has told us.
 #[tokio::test]
 async fn another_node_is_never_asked() {

@@ -139,26 +139,25 @@ impl Node {
             return Ok(());
         }
         let mut socket = self.connect().await?;
-        self.ask_facts(&mut socket).await.map_err(|error| self.unreachable(&error))?;
-        self.up.store(true, Ordering::Release);
-        self.keep(socket);
-        tracing::info!(node = self.node_id().unwrap_or_default(), "node is up");
-        Ok(())
-    }
-
-    async fn ask_facts(&self, socket: &mut Socket) -> io::Result<()> {
         match within(socket.ask_help()).await {
             Ok(help) => (self.learn)(Fact::Help(help)),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 tracing::warn!(%error, "the node's commands are not known: `!` on a parameter refuses");
                 (self.learn)(Fact::Help(Vec::new()));
+                // The rest of that answer may still be coming.
+                socket = self.connect().await?;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(self.unreachable(&error)),
         }
         if self.tells_runes {
-            (self.learn)(Fact::RuneSecret(within(socket.ask_rune_secret()).await?));
-            (self.learn)(Fact::Revoked(within(socket.ask_revoked()).await?));
+            let secret = within(socket.ask_rune_secret()).await.map_err(|error| self.unreachable(&error))?;
+            let revoked = within(socket.ask_revoked()).await.map_err(|error| self.unreachable(&error))?;
+            (self.learn)(Fact::RuneSecret(secret));
+            (self.learn)(Fact::Revoked(revoked));
         }
+        self.up.store(true, Ordering::Release);
+        self.keep(socket);
+        tracing::info!(node = self.node_id().unwrap_or_default(), "node is up");
         Ok(())
     }
 

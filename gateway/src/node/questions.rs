@@ -63,6 +63,7 @@ impl Socket {
         Ok(revoked.blacklist.into_iter().map(|range| (range.start, range.end)).collect())
     }
 
+    /// Asks. After an error the socket is of no more use: part of the answer may still be coming.
     async fn ask<T: DeserializeOwned>(&mut self, method: &str, params: &str) -> io::Result<T> {
         #[derive(serde::Deserialize)]
         struct Envelope<T> {
