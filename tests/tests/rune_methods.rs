@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use runeward_tests::recorded::{self, RuneMethod, RuneMethods};
-use runeward_tests::{Client, Gateway, runes};
+use runeward_tests::{Answer, Client, FakeNode, Gateway, runes};
 use serde_json::{Value, json};
 
 /// What was recorded, and what stands for it here: runes, and unique ids.
@@ -173,4 +173,23 @@ async fn many_runes_are_shown() {
     assert!(reply.parts.len() > 1, "{:?}", reply.parts);
     assert!(reply.parts[..reply.parts.len() - 1].iter().all(|part| *part == 65_000));
     assert_eq!(reply.json()["result"]["runes"].as_array().unwrap().len(), 31);
+}
+
+/// What `checkrune` says of a parameter given in the other view is what a call would meet.
+#[tokio::test]
+async fn checkrune_knows_the_nodes_commands() {
+    let node = FakeNode::start().await;
+    node.on("help", Answer::result(json!({"help": [{"command": "listinvoices [label] [invstring]"}]})));
+    node.on("listinvoices", Answer::result(json!({"invoices": []})));
+    let (gateway, admin) = Gateway::before(&node).await;
+    let rune = gateway.rune(&["pnameinvstring!"]).await;
+    let mut client = Client::connect(&gateway).await;
+    client.result("listinvoices", json!(["a"]), &rune).await;
+    let mut check = async |params: Value| {
+        let check = json!({"rune": rune, "method": "listinvoices", "params": params});
+        client.call("checkrune", check, &admin).await
+    };
+    assert_eq!(check(json!(["a"])).await["result"]["valid"], true);
+    let refused = check(json!(["a", "b"])).await;
+    assert_eq!(refused["error"]["message"], "Not permitted: parameter invstring is present");
 }

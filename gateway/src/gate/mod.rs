@@ -129,7 +129,7 @@ impl Gate {
         let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
             .with_signature(signatures.of(&request.method));
         let decided = match self.runes.check(&request.rune, check, Count::Use).await {
-            Ok(()) => self.dispatch(&request, time).await,
+            Ok(()) => self.dispatch(&request, time, &signatures).await,
             Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
             Err(Denied::NoSecret) => Err(Failure::unreachable("its rune secret is not known yet")),
             Err(denied) => return Err(Refusal::rune(&denied.reason())),
@@ -138,7 +138,12 @@ impl Gate {
     }
 
     /// What becomes of a request that its rune allows.
-    async fn dispatch(&self, request: &Request<'_>, time: u64) -> Result<Decision, Failure> {
+    async fn dispatch(
+        &self,
+        request: &Request<'_>,
+        time: u64,
+        signatures: &Signatures,
+    ) -> Result<Decision, Failure> {
         let method = request.method.as_ref();
         if !request.has_method_name() || method.starts_with(OWN_PREFIX) {
             return Err(Failure::unknown_command(method));
@@ -150,7 +155,7 @@ impl Gate {
         let rune_method = RuneMethod::named(method);
         match (rune_method, self.runes.authority()) {
             (Some(rune_method), Authority::Own) => {
-                let result = rune_method.run(&self.runes, &request.params, time).await?;
+                let result = rune_method.run(&self.runes, &request.params, time, signatures).await?;
                 Ok(Decision::Answer(reply::success(request.id, &result)))
             }
             _ => {

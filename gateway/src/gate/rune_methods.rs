@@ -6,6 +6,7 @@ use super::check::Check;
 use super::json::{self, Json};
 use super::reply::Failure;
 use super::runes::{Count, CreateError, Denied, Listed, MAX_UNIQUE_ID, Runes};
+use super::signatures::Signatures;
 use crate::store::StoreError;
 
 /// What `createrune restrictions=readonly` stands for: commands that change nothing, tell nothing of
@@ -57,12 +58,19 @@ impl RuneMethod {
     }
 
     /// Runs the command; the result is JSON text, always an object.
-    pub(crate) async fn run(self, runes: &Runes, params: &Json<'_>, time: u64) -> Result<String, Failure> {
+    pub(crate) async fn run(
+        self,
+        runes: &Runes,
+        params: &Json<'_>,
+        time: u64,
+        signatures: &Signatures,
+    ) -> Result<String, Failure> {
         match self {
             Self::Create => create(runes, arguments(params, ["rune", "restrictions"], 0)?).await,
             Self::Show => show(runes, arguments(params, ["rune"], 0)?),
             Self::Check => {
-                check(runes, arguments(params, ["rune", "nodeid", "method", "params"], 1)?, time).await
+                check(runes, arguments(params, ["rune", "nodeid", "method", "params"], 1)?, time, signatures)
+                    .await
             }
             Self::Blacklist => blacklist(runes, arguments(params, ["start", "end", "relist"], 0)?).await,
         }
@@ -153,6 +161,7 @@ async fn check(
     runes: &Runes,
     [rune, nodeid, method, params]: [Option<&Json<'_>>; 4],
     time: u64,
+    signatures: &Signatures,
 ) -> Result<String, Failure> {
     let rune = parse_rune(rune.unwrap_or(&Json::Null))?;
     let none = Json::Object(Vec::new());
@@ -163,7 +172,8 @@ async fn check(
     };
     let nodeid = nodeid.map(|value| text("nodeid", value)).transpose()?;
     let method = method.map(|value| text("method", value)).transpose()?;
-    let check = Check::new(time, nodeid, method, params);
+    let signature = method.and_then(|method| signatures.of(method));
+    let check = Check::new(time, nodeid, method, params).with_signature(signature);
     match runes.check(&rune, check, Count::Use).await {
         Ok(()) => Ok("{\"valid\":true}".to_owned()),
         Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
@@ -211,12 +221,7 @@ fn text<'a>(name: &str, value: &'a Json<'_>) -> Result<&'a str, Failure> {
 /// Refuses a range of unique ids that ends before it begins: a node does not survive being asked.
 pub(crate) fn check_range(params: &Json<'_>) -> Result<(), Failure> {
     let [start, end, _] = arguments(params, ["start", "end", "relist"], 0)?;
-    let number = |value: &Json<'_>| match value {
-        Json::Number(text) => text.parse::<u64>().ok(),
-        Json::String(text) => text.parse().ok(),
-        _ => None,
-    };
-    match (start.and_then(number), end.map(number)) {
+    match (start.and_then(whole_number), end.map(whole_number)) {
         (Some(first), Some(Some(last))) if first <= last => Ok(()),
         (_, None) => Ok(()),
         _ => Err(invalid("end", "should be a number and not less than start")),
@@ -225,17 +230,20 @@ pub(crate) fn check_range(params: &Json<'_>) -> Result<(), Failure> {
 
 /// A unique id as a number or, since ids here outgrow what some clients' numbers hold, a string.
 fn unique_id(name: &str, value: &Json<'_>) -> Result<u64, Failure> {
-    let id: Option<u64> = match value {
-        Json::Number(text) => text.parse().ok(),
-        Json::String(text) => text.parse().ok(),
-        _ => None,
-    };
-    match id {
+    match whole_number(value) {
         None => Err(invalid(name, "should be an unsigned 64 bit integer")),
         Some(id) if id > MAX_UNIQUE_ID => {
             Err(Failure::invalid_params(format!("Cannot blacklist beyond {MAX_UNIQUE_ID}")))
         }
         Some(id) => Ok(id),
+    }
+}
+
+fn whole_number(value: &Json<'_>) -> Option<u64> {
+    match value {
+        Json::Number(text) => text.parse().ok(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
     }
 }
 
