@@ -176,7 +176,7 @@ fn check<'a>(
 }
 
 /// A field as a condition sees it.
-enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     Absent,
     /// As [`Parameter::Elsewhere`].
     Hidden,
@@ -266,7 +266,7 @@ fn invoice_part(invoice: &Invoice, part: Part) -> Subject<'_> {
 }
 
 /// What each condition means, beside what a field is called that does not meet it.
-fn compare(subject: &Subject<'_>, condition: Condition, value: &str) -> Result<(), Fault> {
+pub(crate) fn compare(subject: &Subject<'_>, condition: Condition, value: &str) -> Result<(), Fault> {
     let text = || subject.text();
     let (met, otherwise) = match condition {
         Condition::Comment => return Ok(()),

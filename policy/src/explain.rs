@@ -1,6 +1,6 @@
 //! Runes explained to who owns the node, and what minting should not let pass.
 
-use crate::evaluate::{integer, meets};
+use crate::evaluate::meets;
 use crate::restriction::{Alternative, Condition, Restriction, RestrictionRef};
 use crate::rune::Rune;
 use crate::say::{quoted, shown};
@@ -89,8 +89,7 @@ impl Restriction {
 impl RestrictionRef<'_> {
     /// What this restriction asks for, in one sentence for the owner of a node.
     pub fn explain(self, now: u64) -> String {
-        let mut alternatives = self.alternatives();
-        if let (Some(only), None) = (alternatives.next(), alternatives.next()) {
+        if let Some(only) = self.only() {
             return match judge(only, now) {
                 Verdict::Sometimes(clause) => format!("{}.", clause.alone),
                 Verdict::Never(why) => format!("Allows nothing: {why} ({}).", quoted(self.as_str())),
@@ -142,7 +141,7 @@ impl RestrictionRef<'_> {
     /// What its author can hardly have meant: an alternative that cannot hold, one that makes the
     /// others idle, a field that nobody knows. Whatever is [`impossible`](Self::impossible) is odd.
     pub fn odd(self, now: u64) -> Option<String> {
-        let several = self.alternatives().nth(1).is_some();
+        let several = self.only().is_none();
         self.alternatives().find_map(|alternative| {
             let text = || quoted(&alternative.to_string());
             match judge(alternative, now) {
@@ -175,10 +174,8 @@ fn note(comment: Alternative<'_>) -> String {
 
 /// The command that a restriction excepts, where that is all it does: `method/stop`.
 fn exception(restriction: RestrictionRef<'_>) -> Option<String> {
-    let mut alternatives = restriction.alternatives();
-    let first =
-        alternatives.next().filter(|it| it.field() == "method" && it.condition() == Condition::Differs)?;
-    alternatives.next().is_none().then(|| shown(first.value()))
+    let only = restriction.only()?;
+    (only.field() == "method" && only.condition() == Condition::Differs).then(|| shown(only.value()))
 }
 
 /// A restriction that lists commands, without its period: `Only these commands: getinfo, pay`.
@@ -228,15 +225,7 @@ fn contradiction(rune: &Rune, field: &str) -> Option<String> {
 
 /// A start that lies behind the end.
 fn no_time_left(rune: &Rune) -> Option<String> {
-    let bound = |condition: Condition| {
-        rune.restrictions().filter_map(move |restriction| {
-            let mut alternatives = restriction.alternatives();
-            let first = alternatives.next()?;
-            let fits =
-                first.field() == "time" && first.condition() == condition && alternatives.next().is_none();
-            fits.then(|| integer(first.value()).ok())?
-        })
-    };
-    let (after, before) = (bound(Condition::Greater).max()?, bound(Condition::Less).min()?);
+    let after = rune.time_bounds(Condition::Greater).max()?;
+    let before = rune.time_bounds(Condition::Less).min()?;
     (after.saturating_add(1) >= before).then(|| format!("no time is after {after} and before {before}"))
 }

@@ -15,6 +15,7 @@
 //! - `work`: how much an evaluation may read.
 //! - `pace`: the two fields that mean time between uses.
 //! - `invoice` and `bolt12`: what the fields that read an invoice find in it.
+//! - `outlook`: what can be told before there is a request: when a rune ends, what it could allow.
 //! - `english`: restrictions in the words of the node's `showrunes`.
 //! - `explain`: restrictions in the words of people, and what minting should not let pass; `verdict`
 //!   judges and words one alternative, `say` its numbers and times.
@@ -84,6 +85,7 @@ mod english;
 mod evaluate;
 mod explain;
 mod invoice;
+mod outlook;
 mod pace;
 mod restriction;
 mod rune;

@@ -263,6 +263,14 @@ impl<'a> RestrictionRef<'a> {
     pub fn as_str(self) -> &'a str {
         self.text.slice(self.marks)
     }
+
+    /// Its alternative, if it has only one: no way out.
+    pub(crate) fn only(self) -> Option<Alternative<'a>> {
+        match self.marks {
+            [only] => Some(self.text.alternative(only)),
+            _ => None,
+        }
+    }
 }
 
 /// The encoded text.

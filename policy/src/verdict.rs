@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::evaluate::{Fault, integer};
 use crate::invoice::{Part, split_field};
+use crate::outlook::reads_parameters;
 use crate::pace;
 use crate::restriction::{Alternative, Condition};
 use crate::rune::canonical_decimal;
@@ -135,8 +136,7 @@ fn unknown(field: &str) -> String {
 
 /// Whether a field is one that conditions read.
 pub(crate) fn is_known(field: &str) -> bool {
-    matches!(field, "time" | "id" | "method" | "pnum" | "rate" | "per")
-        || ["pname", "parr", "pinv"].iter().any(|prefix| field.starts_with(prefix))
+    matches!(field, "time" | "id" | "method" | "rate" | "per") || reads_parameters(field)
 }
 
 fn rest(alternative: Alternative<'_>, interval: Duration) -> Clause {

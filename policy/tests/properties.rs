@@ -101,6 +101,19 @@ proptest! {
         prop_assert!(!secret().derived(&removed));
     }
 
+    /// What is allowed could be, told with all that is known of the call or with nothing.
+    #[test]
+    fn what_is_allowed_could_be(restrictions in restrictions(), call in call()) {
+        let rune = secret().issue(1, &restrictions).unwrap();
+        if evaluate(&rune, &call).is_ok() {
+            let (peer, method) = (call.peer.as_deref(), call.method.as_deref());
+            prop_assert!(rune.could_allow(call.time, peer, method), "{rune:?}");
+            prop_assert!(rune.could_allow(call.time, None, None), "{rune:?}");
+            prop_assert!(rune.expires_at().is_none_or(|at| call.time < at));
+            prop_assert!(rune.bound_peer().is_none_or(|bound| peer == Some(bound)));
+        }
+    }
+
     /// However a rune is spelled, it is the same rune: same restrictions, same unique id.
     #[test]
     fn spelling_does_not_matter(restrictions in restrictions()) {
