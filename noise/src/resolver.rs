@@ -107,24 +107,29 @@ pub(crate) fn hkdf(chaining_key: &[u8; 32], input: &[u8]) -> (Zeroizing<[u8; 32]
 }
 
 /// Encrypts in place. Fails only on a length that ChaCha20-Poly1305 cannot take.
-pub(crate) fn seal_in_place(key: &[u8; 32], nonce: u64, associated: &[u8], text: &mut [u8]) -> Option<Tag> {
-    aead_key(key)?.seal_in_place_separate_tag(aead_nonce(nonce), Aad::from(associated), text).ok()
+pub(crate) fn seal_in_place(
+    key: &LessSafeKey,
+    nonce: u64,
+    associated: &[u8],
+    text: &mut [u8],
+) -> Option<Tag> {
+    key.seal_in_place_separate_tag(aead_nonce(nonce), Aad::from(associated), text).ok()
 }
 
 /// Decrypts in place `text` and the tag at its end, and returns all but the tag. `None` if it is
 /// not authentic; `text` is garbage then.
 pub(crate) fn open_in_place<'a>(
-    key: &[u8; 32],
+    key: &LessSafeKey,
     nonce: u64,
     associated: &[u8],
     text: &'a mut [u8],
 ) -> Option<&'a mut [u8]> {
-    aead_key(key)?.open_in_place(aead_nonce(nonce), Aad::from(associated), text).ok()
+    key.open_in_place(aead_nonce(nonce), Aad::from(associated), text).ok()
 }
 
-/// Built at each use: that takes some tens of nanoseconds, while a key kept by `ring` holds half a
-/// kilobyte and is never wiped.
-fn aead_key(key: &[u8; 32]) -> Option<LessSafeKey> {
+/// Built where it is used: that takes some tens of nanoseconds, while a key kept by `ring` holds half
+/// a kilobyte and is never wiped.
+pub(crate) fn aead_key(key: &[u8; 32]) -> Option<LessSafeKey> {
     UnboundKey::new(&CHACHA20_POLY1305, key).ok().map(LessSafeKey::new)
 }
 
@@ -228,7 +233,8 @@ impl types::Cipher for Cipher {
     fn encrypt(&self, nonce: u64, associated: &[u8], text: &[u8], out: &mut [u8]) -> usize {
         let (sealed, rest) = out.split_at_mut(text.len());
         sealed.copy_from_slice(text);
-        let tag = self.0.as_ref().and_then(|key| seal_in_place(key, nonce, associated, sealed));
+        let key = self.0.as_ref().and_then(|key| aead_key(key));
+        let tag = key.and_then(|key| seal_in_place(&key, nonce, associated, sealed));
         match &tag {
             Some(tag) => rest[..TAG].copy_from_slice(tag.as_ref()),
             None => {
@@ -250,8 +256,8 @@ impl types::Cipher for Cipher {
         let mut text = [0; 33 + TAG];
         let text = text.get_mut(..sealed.len()).ok_or(snow::Error::Input)?;
         text.copy_from_slice(sealed);
-        let key = self.0.as_ref().ok_or(snow::Error::Input)?;
-        let opened = open_in_place(key, nonce, associated, text).ok_or(snow::Error::Decrypt)?;
+        let key = self.0.as_ref().and_then(|key| aead_key(key)).ok_or(snow::Error::Input)?;
+        let opened = open_in_place(&key, nonce, associated, text).ok_or(snow::Error::Decrypt)?;
         out[..opened.len()].copy_from_slice(opened);
         Ok(opened.len())
     }

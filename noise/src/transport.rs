@@ -1,11 +1,11 @@
 use std::fmt;
 
-use ring::aead::Tag;
+use ring::aead::LessSafeKey;
 use zeroize::Zeroizing;
 
 use crate::{
     Error,
-    resolver::{hkdf, open_in_place, seal_in_place},
+    resolver::{aead_key, hkdf, open_in_place, seal_in_place},
 };
 
 /// The most bytes a message may hold, as its length is written in two (BOLT 8 §Lightning Message
@@ -24,6 +24,9 @@ const LENGTH: usize = 2;
 /// A key is replaced after this many uses, two of which make a message (BOLT 8 §Lightning Message
 /// Key Rotation).
 const USES_PER_KEY: u64 = 1000;
+
+// A key is never replaced inside a message, so that one serves both its parts.
+const _: () = assert!(USES_PER_KEY.is_multiple_of(2));
 
 /// Both directions of a connection after its handshake. Keys are wiped on drop.
 #[derive(Debug)]
@@ -59,26 +62,27 @@ impl Sealer {
         let length = parts.iter().map(|part| part.len()).sum();
         let length_bytes = u16::try_from(length).map_err(|_| Error::MessageTooLong(length))?.to_be_bytes();
 
+        let start = out.len();
         out.reserve(SEALED_LENGTH + length + TAG);
-        self.append(&[&length_bytes], out)?;
-        self.append(parts, out)
+        let sealed = aead_key(&self.0.key).and_then(|key| {
+            self.append(&key, &[&length_bytes], out)?;
+            self.append(&key, parts, out)
+        });
+        sealed.ok_or_else(|| {
+            out.truncate(start);
+            Error::Internal
+        })
     }
 
-    fn append(&mut self, parts: &[&[u8]], out: &mut Vec<u8>) -> Result<(), Error> {
+    fn append(&mut self, key: &LessSafeKey, parts: &[&[u8]], out: &mut Vec<u8>) -> Option<()> {
         let start = out.len();
         for part in parts {
             out.extend_from_slice(part);
         }
-        match self.0.seal(&mut out[start..]) {
-            Some(tag) => {
-                out.extend_from_slice(tag.as_ref());
-                Ok(())
-            }
-            None => {
-                out.truncate(start);
-                Err(Error::Internal)
-            }
-        }
+        let tag = seal_in_place(key, self.0.uses, &[], &mut out[start..]);
+        self.0.count();
+        out.extend_from_slice(tag?.as_ref());
+        Some(())
     }
 }
 
@@ -120,7 +124,9 @@ impl Opener {
     /// The keys are gone, and wiped, after a failure.
     fn open<'a>(&mut self, sealed: &'a mut [u8]) -> Result<&'a mut [u8], Error> {
         let direction = self.0.as_mut().ok_or(Error::Poisoned)?;
-        let opened = direction.open(sealed);
+        let opened =
+            aead_key(&direction.key).and_then(|key| open_in_place(&key, direction.uses, &[], sealed));
+        direction.count();
         if opened.is_none() {
             self.0 = None;
         }
@@ -138,18 +144,6 @@ struct Direction {
 impl Direction {
     fn new(chaining_key: &[u8; 32], key: &[u8; 32]) -> Self {
         Self { chaining_key: Zeroizing::new(*chaining_key), key: Zeroizing::new(*key), uses: 0 }
-    }
-
-    fn seal(&mut self, text: &mut [u8]) -> Option<Tag> {
-        let tag = seal_in_place(&self.key, self.uses, &[], text);
-        self.count();
-        tag
-    }
-
-    fn open<'a>(&mut self, text: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let opened = open_in_place(&self.key, self.uses, &[], text);
-        self.count();
-        opened
     }
 
     /// Counts a use. The nonce of the next one is the number of uses before.

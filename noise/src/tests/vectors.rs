@@ -198,11 +198,13 @@ fn edited<const N: usize>(text: &str, at: usize, byte: &str) -> [u8; N] {
 fn assert_keys(transport: &mut Transport, sending: &str, receiving: &str) {
     let wire = sealed(transport, b"");
     let mut length = [0, 0];
-    let tag = resolver::seal_in_place(&act(sending), 0, &[], &mut length).unwrap();
+    let tag =
+        resolver::seal_in_place(&resolver::aead_key(&act(sending)).unwrap(), 0, &[], &mut length).unwrap();
     assert_eq!(wire[..18], [&length, tag.as_ref()].concat());
 
     let mut length = [0, 7];
-    let tag = resolver::seal_in_place(&act(receiving), 0, &[], &mut length).unwrap();
+    let tag =
+        resolver::seal_in_place(&resolver::aead_key(&act(receiving)).unwrap(), 0, &[], &mut length).unwrap();
     let sealed = [&length, tag.as_ref()].concat().try_into().unwrap();
     assert_eq!(transport.opener.open_length(&sealed).unwrap(), 7);
 }
