@@ -1,7 +1,9 @@
 //! The authcode: a SHA-256 chaining value that goes on where the last restriction left it.
 
+use std::slice;
+
 use sha2::compress256;
-use sha2::digest::generic_array::GenericArray;
+use sha2::digest::{consts::U64, generic_array::GenericArray};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -9,6 +11,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub const MAX_SECRET_BYTES: usize = BLOCK - 9;
 
 const BLOCK: usize = 64;
+
+type Block = GenericArray<u8, U64>;
 
 /// SHA-256's initial state (FIPS 180-4 §5.3.3).
 const INITIAL: [u32; 8] =
@@ -20,11 +24,22 @@ pub(crate) struct Authcode(pub(crate) [u8; 32]);
 
 impl PartialEq for Authcode {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        // By the word: `ct_eq` guards each element, which for bytes takes as long as hashing them.
+        self.words().ct_eq(&other.words()).into()
     }
 }
 
 impl Eq for Authcode {}
+
+impl Authcode {
+    fn words(&self) -> [u64; 4] {
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(self.0.as_chunks().0) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        words
+    }
+}
 
 /// A SHA-256 computation that stands at the end of a padded message.
 ///
@@ -46,10 +61,11 @@ impl Chain {
         }
         let mut block = Zeroizing::new([0; BLOCK]);
         block[..secret.len()].copy_from_slice(secret);
-        pad(block.as_mut_slice(), secret.len(), secret.len() as u64);
+        let block = slice::from_mut(Block::from_mut_slice(block.as_mut_slice()));
+        pad(block, secret.len(), secret.len() as u64);
 
         let mut state = INITIAL;
-        compress(&mut state, &block);
+        compress256(&mut state, block);
         Some(Self { state, length: BLOCK as u64 })
     }
 
@@ -68,16 +84,14 @@ impl Chain {
     pub(crate) fn append(&mut self, restriction: &str) {
         let (blocks, tail) = restriction.as_bytes().as_chunks::<BLOCK>();
         for block in blocks {
-            compress(&mut self.state, block);
+            compress256(&mut self.state, slice::from_ref(Block::from_slice(block)));
         }
 
-        let mut end = [0; 2 * BLOCK];
-        let end = &mut end[..padded(tail.len())];
-        end[..tail.len()].copy_from_slice(tail);
+        let mut end = [Block::default(); 2];
+        end[0][..tail.len()].copy_from_slice(tail);
+        let end = &mut end[..padded(tail.len()) / BLOCK];
         pad(end, tail.len(), self.length + restriction.len() as u64);
-        for block in end.as_chunks::<BLOCK>().0 {
-            compress(&mut self.state, block);
-        }
+        compress256(&mut self.state, end);
         self.length += padded(restriction.len()) as u64;
     }
 
@@ -96,15 +110,14 @@ const fn padded(length: usize) -> usize {
     (length + 9).next_multiple_of(BLOCK)
 }
 
-/// Ends a message of `total` bytes whose last `used` bytes stand at the start of `end`.
-fn pad(end: &mut [u8], used: usize, total: u64) {
-    end[used] = 0x80;
-    let count_at = end.len() - 8;
-    end[count_at..].copy_from_slice(&(total * 8).to_be_bytes());
-}
-
-fn compress(state: &mut [u32; 8], block: &[u8; BLOCK]) {
-    compress256(state, std::slice::from_ref(GenericArray::from_slice(block)));
+/// Ends a message of `total` bytes of which the last `used`, less than a block, start `end`.
+fn pad(end: &mut [Block], used: usize, total: u64) {
+    if let Some(first) = end.first_mut() {
+        first[used] = 0x80;
+    }
+    if let Some(last) = end.last_mut() {
+        last[BLOCK - 8..].copy_from_slice(&(total * 8).to_be_bytes());
+    }
 }
 
 #[cfg(test)]

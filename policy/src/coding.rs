@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::authcode::Authcode;
@@ -186,7 +187,8 @@ pub(crate) struct Text {
     encoded: String,
     /// The values that need escapes, without them, one after another. Mostly empty.
     plain: String,
-    marks: Vec<Mark>,
+    /// Inline as long as they are few, as in nearly all runes.
+    marks: SmallVec<[Mark; 8]>,
 }
 
 /// Where one alternative stands in a [`Text`].
@@ -213,7 +215,7 @@ impl Text {
         let mut text = Self {
             encoded: String::with_capacity(source.len().min(MAX_TEXT_BYTES)),
             plain: String::new(),
-            marks: Vec::with_capacity(8),
+            marks: SmallVec::new(),
         };
         let mut at = 0;
         let mut last = true;
@@ -224,7 +226,10 @@ impl Text {
             }
             let (value, end) = read_value(source, at + field.len() + 1)?;
             last = !source[end..].starts_with('|');
-            text.push(field, condition, &value, last)?;
+            match value {
+                Cow::Borrowed(_) => text.push_verbatim(&source[at..end], field.len(), condition, last)?,
+                Cow::Owned(value) => text.push(field, condition, &value, last)?,
+            }
             at = end + 1;
         }
         text.check_counts()?;
@@ -303,16 +308,8 @@ impl Text {
     }
 
     fn push(&mut self, field: &str, condition: Condition, value: &str, last: bool) -> Result<(), LimitError> {
-        // Before anything is copied: a caller's value may have any length.
-        if self.encoded.len() + field.len() + value.len() > MAX_TEXT_BYTES {
-            return Err(LimitError::Length);
-        }
-        if let Some(before) = self.marks.last() {
-            self.encoded.push(if before.last { '&' } else { '|' });
-        }
-        let start = self.encoded.len();
+        let start = self.start(field.len() + value.len())?;
         self.encoded.push_str(field);
-        let condition_at = self.encoded.len();
         self.encoded.push(condition.symbol());
         let plain = if value.bytes().any(needs_escape) {
             let start = self.plain.len();
@@ -323,17 +320,49 @@ impl Text {
             self.encoded.push_str(value);
             None
         };
-        if self.encoded.len() > MAX_TEXT_BYTES {
+        self.mark(start, field.len(), condition, last, plain)
+    }
+
+    /// Appends an alternative in which no escape is needed, nor written.
+    fn push_verbatim(
+        &mut self,
+        alternative: &str,
+        field: usize,
+        condition: Condition,
+        last: bool,
+    ) -> Result<(), LimitError> {
+        let start = self.start(alternative.len())?;
+        self.encoded.push_str(alternative);
+        self.mark(start, field, condition, last, None)
+    }
+
+    /// Where the next alternative starts, of at least `length` bytes.
+    fn start(&mut self, length: usize) -> Result<usize, LimitError> {
+        // Before anything is copied: what a caller gives may have any length.
+        if self.encoded.len() + length > MAX_TEXT_BYTES {
             return Err(LimitError::Length);
         }
-        self.marks.push(Mark {
-            start: start as u16,
-            condition_at: condition_at as u16,
-            end: self.encoded.len() as u16,
-            condition,
-            last,
-            plain,
-        });
+        if let Some(before) = self.marks.last() {
+            self.encoded.push(if before.last { '&' } else { '|' });
+        }
+        Ok(self.encoded.len())
+    }
+
+    /// Marks the alternative from `start` to the end, of which the first `field` bytes are its field.
+    fn mark(
+        &mut self,
+        start: usize,
+        field: usize,
+        condition: Condition,
+        last: bool,
+        plain: Option<(u16, u16)>,
+    ) -> Result<(), LimitError> {
+        let end = self.encoded.len();
+        if end > MAX_TEXT_BYTES {
+            return Err(LimitError::Length);
+        }
+        let (start, condition_at, end) = (start as u16, (start + field) as u16, end as u16);
+        self.marks.push(Mark { start, condition_at, end, condition, last, plain });
         Ok(())
     }
 
