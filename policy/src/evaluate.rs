@@ -2,109 +2,26 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt;
-use std::time::Duration;
 
 use crate::invoice::{self, Invoice, Part};
 use crate::pace;
-use crate::restriction::{Alternative, Condition};
+use crate::quota::{self, Quota};
+use crate::refusal::{Fault, Refusal};
+use crate::request::{Parameter, Request, Room, Value};
+use crate::restriction::{Alternative, Condition, RestrictionRef};
 use crate::rune::{Rune, canonical_decimal};
 use crate::work::{INVOICE_COST, NAME_COST, SHORT, Work, charge};
 
-/// What a rune is tested against. Values are asked for only where a restriction needs them.
-///
-/// One evaluation may ask for the same value often: every answer must be the same, and should be
-/// cheap (a rune has room for about 700 conditions on parameters).
-pub trait Request {
-    /// `time`: now, in UNIX seconds.
-    fn time(&self) -> u64;
-
-    /// `id`: the peer's node id as 66 lower-case hexadecimal digits.
-    fn peer(&self) -> Option<Cow<'_, str>>;
-
-    /// `method`: the command's name.
-    fn method(&self) -> Option<Cow<'_, str>>;
-
-    /// `pnum`: how many parameters there are.
-    fn parameter_count(&self) -> u64;
-
-    /// `pnameX`: the parameter named X. `name` is X as the rune writes it; a parameter matches
-    /// with its punctuation kept or stripped.
-    fn named(&self, name: &str) -> Parameter<'_>;
-
-    /// `parrN`: the parameter at `index`, counted from 0.
-    fn positional(&self, index: u64) -> Parameter<'_>;
-
-    /// `rate` and `per`: the time since the last use of this rune's unique id, by whichever rune.
-    fn since_last_use(&self) -> SinceLastUse;
-}
-
-/// A parameter as a request sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parameter<'a> {
-    /// Not given, neither by name nor by position.
-    Absent,
-    /// Not to be read in this view, but perhaps given in the other, or ambiguous: every condition
-    /// reads it as absent, but `!` does not hold.
-    Elsewhere,
-    /// Given.
-    Present(Value<'a>),
-}
-
-/// A parameter's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
-    /// A string's contents, or the text of any other JSON value.
-    Text(Cow<'a, str>),
-    /// What JSON wrote as an integer in canonical decimal that fits.
-    Integer {
-        /// As written.
-        text: Cow<'a, str>,
-        /// Its number.
-        value: i64,
-    },
-}
-
-/// The time since a unique id was last used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SinceLastUse {
-    /// It never was.
-    Never,
-    /// This long ago. Zero where the clock has stepped back.
-    Elapsed(Duration),
-    /// Nobody can tell: `rate` and `per` refuse.
-    Unknown,
-}
-
 /// Leave to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
     /// Whether a `rate` or `per` decided. Then this use must be recorded before the command runs
     /// and before the next evaluation for the same unique id, or two could pass in place of one.
     pub paced: bool,
+    /// Each `quota` and `rows` that decided, once. Before the next evaluation for the same unique
+    /// id, one must be taken from the bucket of each.
+    pub charges: Vec<Quota>,
 }
-
-/// Why a request was refused: [`Display`](fmt::Display) gives the node's words for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    restriction: usize,
-    reason: String,
-}
-
-impl Refusal {
-    /// Which of [`Rune::restrictions`] refused, counted from 0: the first that does not hold.
-    pub fn restriction(&self) -> usize {
-        self.restriction
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Tests a request against every restriction of a rune. The first alternative that holds decides
 /// its restriction. Neither the authcode nor the unique id is looked at here.
@@ -117,51 +34,48 @@ impl std::error::Error for Refusal {}
 /// The first restriction of which no alternative holds.
 pub fn evaluate(rune: &Rune, request: &impl Request) -> Result<Pass, Refusal> {
     let mut work = Work::default();
-    let mut paced = false;
+    let mut pass = Pass::default();
     for (index, restriction) in rune.restrictions().enumerate() {
         let before = (work.left.get(), work.invoices.len());
         let mut alternatives = restriction.alternatives();
         match alternatives.find_map(|alternative| check(alternative, request, &mut work).ok()) {
-            Some(held) => paced |= held.paced,
+            Some(Held::Freely) => {}
+            Some(Held::Paced) => pass.paced = true,
+            Some(Held::Charged(quota)) if pass.charges.contains(&quota) => {}
+            Some(Held::Charged(quota)) => pass.charges.push(quota),
             None => {
                 // The same answers again, this time with their words.
                 work.left.set(before.0);
                 work.invoices.truncate(before.1);
-                let reason = reason(restriction.alternatives(), request, &mut work);
-                return Err(Refusal { restriction: index, reason });
+                return Err(refusal(index, restriction, request, &mut work));
             }
         }
     }
-    Ok(Pass { paced })
+    Ok(pass)
 }
 
-/// Why one alternative does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// What the field is in place of what the condition asks for.
-    Unmet(&'static str),
-    Present,
-    NotPresent,
-    NotAnInteger,
-    InvalidInteger,
-    UnknownInvoiceField,
-    UnknownInvoiceParameter,
-    InvalidInvoice(&'static str),
-    TooMuchWork,
-    /// Says itself what is wrong.
-    Pace(&'static str),
+/// What comes of an alternative that holds.
+enum Held {
+    Freely,
+    /// By the time since the last use.
+    Paced,
+    /// By the room in a bucket.
+    Charged(Quota),
 }
 
-/// Tests one alternative. The pass is paced where a `rate` or `per` held.
+/// Tests one alternative.
 fn check<'a>(
     alternative: Alternative<'a>,
     request: &impl Request,
     work: &mut Work<'a>,
-) -> Result<Pass, Fault> {
-    // Before the conditions: these two take none but `=`, not even a comment, as on the node.
+) -> Result<Held, Fault> {
+    // Before the conditions: these take none but `=`, not even a comment, as the node's two.
     if let Some(interval) = pace::interval(alternative) {
         pace::rested(interval?, request.since_last_use())?;
-        return Ok(Pass { paced: true });
+        return Ok(Held::Paced);
+    }
+    if let Some(quota) = quota::read(alternative) {
+        return charged(quota?, request);
     }
     // As on the node, a note on an invoice's field still wants that invoice.
     if alternative.condition() != Condition::Comment || alternative.field().starts_with("pinv") {
@@ -170,9 +84,43 @@ fn check<'a>(
         if alternative.condition() == Condition::Contains && subject.length() > SHORT {
             charge(left, subject.length())?;
         }
-        compare(&subject, alternative.condition(), alternative.value())?;
+        if names_caller(alternative) {
+            let caller = caller(alternative.condition(), request)?;
+            compare(&subject, alternative.condition(), &caller)?;
+        } else {
+            compare(&subject, alternative.condition(), alternative.value())?;
+        }
     }
-    Ok(Pass { paced: false })
+    Ok(Held::Freely)
+}
+
+fn charged(quota: Quota, request: &impl Request) -> Result<Held, Fault> {
+    if quota.counts_rows() && !request.writes_rows() {
+        return Ok(Held::Freely);
+    }
+    if quota.per_peer() && request.peer().is_none() {
+        return Err(Fault::NoCaller);
+    }
+    match request.room(quota) {
+        Room::Left => Ok(Held::Charged(quota)),
+        Room::UsedUp => Err(Fault::UsedUp(quota)),
+        Room::Unknown => Err(Fault::NotPresent),
+    }
+}
+
+/// Whether the value stands for the caller's node id: `@id`, where a parameter is compared with it.
+pub(crate) fn names_caller(alternative: Alternative<'_>) -> bool {
+    let compares = !matches!(alternative.condition(), Condition::Absent | Condition::Comment);
+    let field = alternative.field();
+    alternative.value() == "@id" && compares && (field.starts_with("pname") || field.starts_with("parr"))
+}
+
+/// What `@id` stands for. It takes no condition but `=`: with another it would be mere text to some.
+fn caller<'a>(condition: Condition, request: &'a impl Request) -> Result<Cow<'a, str>, Fault> {
+    if condition != Condition::Equal {
+        return Err(Fault::Rule("@id operator must be ="));
+    }
+    request.peer().ok_or(Fault::NoCaller)
 }
 
 /// A field as a condition sees it.
@@ -345,61 +293,22 @@ impl<'a> From<Parameter<'a>> for Subject<'a> {
     }
 }
 
-/// The faults of all alternatives in the node's words.
-fn reason<'a>(
-    alternatives: impl Iterator<Item = Alternative<'a>>,
+/// The faults of all alternatives, in the node's words.
+fn refusal<'a>(
+    index: usize,
+    restriction: RestrictionRef<'a>,
     request: &impl Request,
     work: &mut Work<'a>,
-) -> String {
-    let faults = alternatives.filter_map(|alternative| {
-        let fault = check(alternative, request, work).err()?;
-        Some(fault.describe(alternative))
-    });
-    faults.collect::<Vec<_>>().join(" AND ")
-}
-
-impl Fault {
-    fn describe(self, alternative: Alternative<'_>) -> String {
-        let (field, value) = (alternative.field(), alternative.value());
-        let name = FieldName(field);
-        match self {
-            Self::Unmet(otherwise) => format!("{name} {otherwise} {value}"),
-            Self::Present => format!("{name} is present"),
-            Self::NotPresent => format!("{name} not present"),
-            Self::NotAnInteger => format!("{name} is not an integer field"),
-            Self::InvalidInteger => format!("{value} is not a valid integer"),
-            Self::UnknownInvoiceField => {
-                let rest = field.strip_prefix("pinv").unwrap_or(field);
-                format!("Unknown invoice field {rest}")
-            }
-            Self::UnknownInvoiceParameter => {
-                let rest = field.strip_prefix("pinv").unwrap_or(field);
-                let parameter = invoice::split_field(rest).map_or(rest, |(parameter, _)| parameter);
-                format!("Unknown invoice parameter {parameter}")
-            }
-            Self::InvalidInvoice(reason) => format!("Invalid invoice: {reason}"),
-            Self::TooMuchWork => "conditions on parameters read too much".to_owned(),
-            Self::Pace(text) => text.to_owned(),
+) -> Refusal {
+    let (mut reasons, mut used_up) = (Vec::new(), Vec::new());
+    for alternative in restriction.alternatives() {
+        if let Err(fault) = check(alternative, request, work) {
+            reasons.push(fault.describe(alternative));
+            used_up.extend(match fault {
+                Fault::UsedUp(quota) => Some(quota),
+                _ => None,
+            });
         }
     }
-}
-
-/// A field as refusals call it.
-struct FieldName<'a>(&'a str);
-
-impl fmt::Display for FieldName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (words, rest) = if self.0 == "pnum" {
-            ("number of parameters", "")
-        } else if let Some(name) = self.0.strip_prefix("pname") {
-            ("parameter ", name)
-        } else if let Some(index) = self.0.strip_prefix("parr") {
-            ("parameter #", index)
-        } else if let Some(rest) = self.0.strip_prefix("pinv") {
-            ("invoice parameter ", rest)
-        } else {
-            ("", self.0)
-        };
-        write!(f, "{words}{rest}")
-    }
+    Refusal::new(index, reasons.join(" AND "), used_up)
 }

@@ -11,9 +11,10 @@
 //! - `authcode`: the SHA-256 chain that makes restrictions stick.
 //! - `restriction`: conditions, alternatives and restrictions, made and read.
 //! - `rune`: the two put together, and the secret.
-//! - `evaluate`: what restrictions mean, tested against a [`Request`] that gives values when asked.
+//! - `request`: what restrictions are tested against, a [`Request`] that gives values when asked.
+//! - `evaluate`: what restrictions mean; `refusal`: the words where one does not hold.
 //! - `work`: how much an evaluation may read.
-//! - `pace`: the two fields that mean time between uses.
+//! - `pace`: the two fields that mean time between uses; `quota`: the two that mean buckets.
 //! - `invoice` and `bolt12`: what the fields that read an invoice find in it.
 //! - `outlook`: what can be told before there is a request: when a rune ends, what it could allow.
 //! - `english`: restrictions in the words of the node's `showrunes`.
@@ -87,6 +88,9 @@ mod explain;
 mod invoice;
 mod outlook;
 mod pace;
+mod quota;
+mod refusal;
+mod request;
 mod restriction;
 mod rune;
 mod say;
@@ -95,6 +99,9 @@ mod work;
 
 pub use authcode::MAX_SECRET_BYTES;
 pub use coding::{DecodeError, LimitError, MAX_ALTERNATIVES, MAX_RESTRICTIONS, MAX_RUNE_BYTES, ParseError};
-pub use evaluate::{Parameter, Pass, Refusal, Request, SinceLastUse, Value, evaluate};
+pub use evaluate::{Pass, evaluate};
+pub use quota::Quota;
+pub use refusal::Refusal;
+pub use request::{Parameter, Request, Room, SinceLastUse, Value};
 pub use restriction::{Alternative, Condition, Restriction, RestrictionRef, parse_restrictions};
 pub use rune::{MasterSecret, Rune, SecretError, UniqueId};

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::evaluate::{Subject, compare, integer};
-use crate::pace;
+use crate::evaluate::{Subject, compare, integer, names_caller};
 use crate::restriction::{Alternative, Condition, RestrictionRef};
 use crate::rune::Rune;
+use crate::{pace, quota};
 
 impl Rune {
     /// The first UNIX second in which it allows nothing any more, for sure: the earliest that a
@@ -50,6 +50,12 @@ impl Rune {
 fn could_hold(alternative: Alternative<'_>, now: u64, peer: Option<&str>, method: Option<&str>) -> bool {
     if let Some(interval) = pace::interval(alternative) {
         return interval.is_ok();
+    }
+    if let Some(quota) = quota::read(alternative) {
+        return quota.is_ok();
+    }
+    if names_caller(alternative) {
+        return alternative.condition() == Condition::Equal;
     }
     let subject = match (alternative.field(), peer, method) {
         ("time", ..) => Subject::Number(now),

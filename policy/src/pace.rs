@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::evaluate::{Fault, SinceLastUse};
+use crate::refusal::Fault;
+use crate::request::SinceLastUse;
 use crate::restriction::{Alternative, Condition};
 
 /// The rest that `rate=N` or `per=N[unit]` asks for; `None` for every other field.
@@ -10,9 +11,9 @@ pub(crate) fn interval(alternative: Alternative<'_>) -> Option<Result<Duration, 
     let equal = alternative.condition() == Condition::Equal;
     match alternative.field() {
         "rate" if equal => Some(rate(alternative.value())),
-        "rate" => Some(Err(Fault::Pace("rate operator must be ="))),
+        "rate" => Some(Err(Fault::Rule("rate operator must be ="))),
         "per" if equal => Some(per(alternative.value())),
-        "per" => Some(Err(Fault::Pace("per operator must be ="))),
+        "per" => Some(Err(Fault::Rule("per operator must be ="))),
         _ => None,
     }
 }
@@ -22,8 +23,8 @@ pub(crate) fn rested(interval: Duration, since: SinceLastUse) -> Result<(), Faul
     match since {
         SinceLastUse::Never => Ok(()),
         SinceLastUse::Elapsed(time) if time >= interval => Ok(()),
-        SinceLastUse::Elapsed(_) => Err(Fault::Pace("too soon")),
-        SinceLastUse::Unknown => Err(Fault::Pace("last use is unknown")),
+        SinceLastUse::Elapsed(_) => Err(Fault::Rule("too soon")),
+        SinceLastUse::Unknown => Err(Fault::Rule("last use is unknown")),
     }
 }
 
@@ -31,13 +32,13 @@ pub(crate) fn rested(interval: Duration, since: SinceLastUse) -> Result<(), Faul
 fn rate(value: &str) -> Result<Duration, Fault> {
     match count(value) {
         Some((count, "")) => Ok(Duration::from_nanos(60 * SECOND / count)),
-        _ => Err(Fault::Pace("malformed rate")),
+        _ => Err(Fault::Rule("malformed rate")),
     }
 }
 
 /// `per=N` with a unit: one use in that time.
 fn per(value: &str) -> Result<Duration, Fault> {
-    let (count, unit) = count(value).ok_or(Fault::Pace("malformed per"))?;
+    let (count, unit) = count(value).ok_or(Fault::Rule("malformed per"))?;
     let unit = match unit {
         "" | "sec" => SECOND,
         "nsec" => 1,
@@ -46,9 +47,9 @@ fn per(value: &str) -> Result<Duration, Fault> {
         "min" => 60 * SECOND,
         "hour" => 60 * 60 * SECOND,
         "day" => 24 * 60 * 60 * SECOND,
-        _ => return Err(Fault::Pace("malformed suffix")),
+        _ => return Err(Fault::Rule("malformed suffix")),
     };
-    let nanoseconds = count.checked_mul(unit).ok_or(Fault::Pace("per overflow"))?;
+    let nanoseconds = count.checked_mul(unit).ok_or(Fault::Rule("per overflow"))?;
     Ok(Duration::from_nanos(nanoseconds))
 }
 

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use crate::evaluate::{Fault, integer};
+use crate::evaluate::{integer, names_caller};
 use crate::invoice::{Part, split_field};
 use crate::outlook::reads_parameters;
 use crate::pace;
+use crate::quota::{self, MAX_SIZE, Quota};
+use crate::refusal::Fault;
 use crate::restriction::{Alternative, Condition};
 use crate::rune::canonical_decimal;
 use crate::say::{date, duration, number, quoted, relative, shown};
@@ -49,6 +51,11 @@ pub(crate) fn judge(alternative: Alternative<'_>, now: u64) -> Verdict {
     match pace::interval(alternative) {
         Some(Ok(interval)) => return Verdict::Sometimes(rest(alternative, interval)),
         Some(Err(fault)) => return Verdict::Never(malformed_pace(fault)),
+        None => {}
+    }
+    match quota::read(alternative) {
+        Some(Ok(quota)) => return Verdict::Sometimes(at_most(quota)),
+        Some(Err(fault)) => return Verdict::Never(malformed_quota(fault)),
         None => {}
     }
     let (field, condition, value) = (alternative.field(), alternative.condition(), alternative.value());
@@ -111,6 +118,9 @@ pub(crate) fn judge(alternative: Alternative<'_>, now: u64) -> Verdict {
             _ => Verdict::Sometimes(said(&subject, "must be left open", "is left open")),
         };
     }
+    if names_caller(alternative) {
+        return caller(&subject, condition, field);
+    }
     if let Some(why) = unmeetable(kind, condition, value) {
         return Verdict::Never(why);
     }
@@ -125,7 +135,7 @@ pub(crate) fn judge(alternative: Alternative<'_>, now: u64) -> Verdict {
 
 /// The words for a field that no request has.
 fn unknown(field: &str) -> String {
-    let known = ["time", "id", "method", "pnum", "pname", "parr", "pinv", "rate", "per"];
+    let known = ["time", "id", "method", "pnum", "pname", "parr", "pinv", "rate", "per", "quota", "rows"];
     let guess = field.trim().to_lowercase();
     let prefixed = |known: &&&str| guess.starts_with(**known) && matches!(**known, "pname" | "parr" | "pinv");
     match known.iter().find(|known| guess == **known).or(known.iter().find(prefixed)) {
@@ -136,7 +146,7 @@ fn unknown(field: &str) -> String {
 
 /// Whether a field is one that conditions read.
 pub(crate) fn is_known(field: &str) -> bool {
-    matches!(field, "time" | "id" | "method" | "rate" | "per") || reads_parameters(field)
+    matches!(field, "time" | "id" | "method" | "rate" | "per" | "quota" | "rows") || reads_parameters(field)
 }
 
 fn rest(alternative: Alternative<'_>, interval: Duration) -> Clause {
@@ -158,16 +168,54 @@ fn rest(alternative: Alternative<'_>, interval: Duration) -> Clause {
 
 fn malformed_pace(fault: Fault) -> String {
     match fault {
-        Fault::Pace("rate operator must be =") => "rate takes only =, as in rate=10",
-        Fault::Pace("malformed rate") => "a rate is a whole number from 1, as in rate=10",
-        Fault::Pace("per operator must be =") => "per takes only =, as in per=1hour",
-        Fault::Pace("malformed suffix") => {
+        Fault::Rule("rate operator must be =") => "rate takes only =, as in rate=10",
+        Fault::Rule("malformed rate") => "a rate is a whole number from 1, as in rate=10",
+        Fault::Rule("per operator must be =") => "per takes only =, as in per=1hour",
+        Fault::Rule("malformed suffix") => {
             "per takes nsec, usec, msec, sec, min, hour or day behind its number"
         }
-        Fault::Pace("per overflow") => "per takes no more than about 584 years",
+        Fault::Rule("per overflow") => "per takes no more than about 584 years",
         _ => "per takes a whole number from 1, as in per=1hour",
     }
     .to_owned()
+}
+
+fn at_most(quota: Quota) -> Clause {
+    let unit = duration(quota.refill()).text;
+    let unit = unit.strip_prefix("1 ").unwrap_or(&unit);
+    let article = if unit == "hour" { "an" } else { "a" };
+    let what = if quota.counts_rows() { "new record" } else { "command" };
+    let plural = if quota.size() == 1 { "" } else { "s" };
+    let device = if quota.per_peer() { " for each device" } else { "" };
+    let limit = format!("{} {what}{plural} {article} {unit}{device}", number(quota.size().into()));
+    let otherwise = if quota.counts_rows() { ", or the command makes none" } else { "" };
+    Clause { alone: format!("At most {limit}"), among: format!("of at most {limit} one is left{otherwise}") }
+}
+
+fn malformed_quota(fault: Fault) -> String {
+    let largest = number(MAX_SIZE.into());
+    match fault {
+        Fault::Rule("quota operator must be =") => "quota takes only =, as in quota=600/hour".to_owned(),
+        Fault::Rule("rows operator must be =") => "rows takes only =, as in rows=1000/day".to_owned(),
+        Fault::Rule("malformed rows") => {
+            format!("rows takes 1 to {largest} and min, hour or day, as in rows=1000/day")
+        }
+        _ => format!(
+            "quota takes 1 to {largest} and min, hour or day, as in quota=600/hour or quota=60/hour/peer"
+        ),
+    }
+}
+
+/// A parameter compared with `@id`.
+fn caller(subject: &str, condition: Condition, field: &str) -> Verdict {
+    match condition {
+        Condition::Equal => Verdict::Sometimes(said(
+            subject,
+            "must be the caller's own node id",
+            "is the caller's own node id",
+        )),
+        _ => Verdict::Never(format!("@id takes only =, as in {}=@id", shown(field))),
+    }
 }
 
 fn time(condition: Condition, value: &str, now: u64) -> Verdict {

@@ -5,8 +5,8 @@
 
 use std::cell::Cell;
 
-use crate::evaluate::Fault;
 use crate::invoice::Invoice;
+use crate::refusal::Fault;
 
 /// What one evaluation has read so far.
 pub(crate) struct Work<'a> {

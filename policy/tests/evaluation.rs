@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::Call;
 use runeward_policy::{
-    MAX_RUNE_BYTES, MasterSecret, Pass, Restriction, Rune, SinceLastUse, evaluate, parse_restrictions,
+    MAX_RUNE_BYTES, MasterSecret, Pass, Quota, Restriction, Rune, SinceLastUse, evaluate, parse_restrictions,
 };
 use serde_json::json;
 
@@ -162,7 +162,7 @@ fn paces_by_the_time_since_the_last_use() {
     ] {
         let answer = evaluate(&rune(restriction), &Call::since(since));
         match refusal {
-            None => assert_eq!(answer, Ok(Pass { paced: true }), "{restriction:?}"),
+            None => assert_eq!(answer, Ok(pass(true)), "{restriction:?}"),
             Some(refusal) => {
                 assert_eq!(answer.unwrap_err().to_string(), refusal, "{restriction:?}");
             }
@@ -180,7 +180,7 @@ fn an_unknown_last_use_refuses() {
     }
     // Nothing depends on it here.
     let answer = evaluate(&rune("method=pay|rate=1"), &call(SinceLastUse::Unknown));
-    assert_eq!(answer, Ok(Pass { paced: false }));
+    assert_eq!(answer, Ok(pass(false)));
 }
 
 #[test]
@@ -196,12 +196,190 @@ fn a_use_counts_only_where_the_pace_decided() {
         ("rate=1&method=pay", true),
         ("method=pay&per=1", true),
     ] {
-        assert_eq!(evaluate(&rune(restrictions), &call), Ok(Pass { paced }), "{restrictions:?}");
+        assert_eq!(evaluate(&rune(restrictions), &call), Ok(pass(paced)), "{restrictions:?}");
     }
     // Malformed or too soon, another alternative may still hold, and then decides.
     let soon = Call { method: Some("pay".to_owned()), ..Call::since(0) };
     for restrictions in ["rate=1|method=pay", "rate=x|method=pay"] {
-        assert_eq!(evaluate(&rune(restrictions), &soon), Ok(Pass { paced: false }));
+        assert_eq!(evaluate(&rune(restrictions), &soon), Ok(pass(false)));
+    }
+}
+
+#[test]
+fn a_quota_holds_while_its_bucket_has_room() {
+    let (quota, peer, rows) = ("quota=600/hour", "quota=60/min/peer", "rows=1000/day");
+    let charged = |charges: &[&str]| Ok(charges.iter().map(|it| (*it).to_owned()).collect());
+    let refused = |words: &str, used_up: &[&str]| {
+        Err((words.to_owned(), used_up.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()))
+    };
+    for (restrictions, used_up, answer) in [
+        ("quota=600/hour", vec![], charged(&[quota])),
+        ("quota=600/hour", vec![quota], refused("quota of 600/hour is used up", &[quota])),
+        ("quota=600/hour", vec![peer, rows], charged(&[quota])),
+        ("quota=60/min/peer", vec![], charged(&[peer])),
+        ("quota=60/min/peer", vec![peer], refused("quota of 60/min/peer is used up", &[peer])),
+        ("rows=1000/day", vec![], charged(&[rows])),
+        ("rows=1000/day", vec![rows], refused("rows of 1000/day are used up", &[rows])),
+        // All must hold, and each is charged once.
+        ("quota=600/hour&rows=1000/day&quota=600/hour", vec![], charged(&[quota, rows])),
+        ("quota=600/hour&rows=1000/day", vec![rows], refused("rows of 1000/day are used up", &[rows])),
+        ("quota=600/hour&quota=60/min/peer", vec![], charged(&[quota, peer])),
+        ("quota=600/hour&quota=600/day", vec![], charged(&[quota, "quota=600/day"])),
+        // Of alternatives the first that holds.
+        ("quota=600/hour|quota=60/min/peer", vec![], charged(&[quota])),
+        ("quota=600/hour|quota=60/min/peer", vec![quota], charged(&[peer])),
+        (
+            "quota=600/hour|method=no|quota=60/min/peer",
+            vec![quota, peer],
+            refused(
+                "quota of 600/hour is used up AND method is not equal to no AND quota of 60/min/peer is used up",
+                &[quota, peer],
+            ),
+        ),
+        ("method=pay|quota=600/hour", vec![], charged(&[])),
+        ("quota=600/hour|method=pay", vec![quota], charged(&[])),
+        // What is refused is not charged, and says nothing of quotas that hold.
+        ("quota=600/hour&method=no", vec![], refused("method is not equal to no", &[])),
+        ("method=no&quota=600/hour", vec![quota], refused("method is not equal to no", &[])),
+    ] {
+        let call = Call {
+            peer: Some(NODE.to_owned()),
+            used_up: Some(used_up),
+            writes_rows: true,
+            ..Call::method("pay")
+        };
+        let texts = |quotas: &[Quota]| quotas.iter().map(Quota::to_string).collect::<Vec<_>>();
+        let found = evaluate(&rune(restrictions), &call)
+            .map(|pass| texts(&pass.charges))
+            .map_err(|refusal| (refusal.to_string(), texts(refusal.used_up())));
+        assert_eq!(found, answer, "{restrictions}");
+    }
+}
+
+#[test]
+fn rows_limit_only_what_writes_them() {
+    for used_up in [None, Some(vec!["rows=1/day"]), Some(vec![])] {
+        let call = Call { used_up, ..Call::method("getinfo") };
+        assert_eq!(evaluate(&rune("rows=1/day"), &call), Ok(Pass::default()));
+        assert_eq!(evaluate(&rune("rows=1"), &call).unwrap_err().to_string(), "malformed rows");
+    }
+}
+
+#[test]
+fn a_quota_nobody_keeps_refuses() {
+    let call = Call { writes_rows: true, peer: Some(NODE.to_owned()), ..Call::method("pay") };
+    for (restriction, refusal) in [
+        ("quota=1/day", "quota not present"),
+        ("quota=1/day/peer", "quota not present"),
+        ("rows=1/day", "rows not present"),
+    ] {
+        let answer = evaluate(&rune(restriction), &call).unwrap_err();
+        assert_eq!(answer.to_string(), refusal);
+        assert!(answer.used_up().is_empty());
+    }
+    assert_eq!(evaluate(&rune("quota=1/day|method=pay"), &call), Ok(Pass::default()));
+}
+
+#[test]
+fn a_quota_for_each_peer_wants_one() {
+    let call = Call { used_up: Some(vec![]), ..Call::method("pay") };
+    let answer = evaluate(&rune("quota=1/day/peer"), &call);
+    assert_eq!(answer.unwrap_err().to_string(), "id not present");
+    assert!(evaluate(&rune("quota=1/day"), &call).is_ok());
+}
+
+#[test]
+fn quotas_have_one_spelling() {
+    let call =
+        Call { peer: Some(NODE.to_owned()), used_up: Some(vec![]), writes_rows: true, ..Call::method("pay") };
+    for (restriction, size, seconds, per_peer) in [
+        ("quota=1/min", 1, 60, false),
+        ("quota=600/hour", 600, 3_600, false),
+        ("quota=1000000000/day", 1_000_000_000, 86_400, false),
+        ("quota=7/hour/peer", 7, 3_600, true),
+        ("rows=1000/day", 1_000, 86_400, false),
+        ("rows=1/min", 1, 60, false),
+    ] {
+        let charges = evaluate(&rune(restriction), &call).unwrap().charges;
+        let [quota] = charges[..] else { panic!("{charges:?}") };
+        assert_eq!((quota.size(), quota.refill().as_secs(), quota.per_peer()), (size, seconds, per_peer));
+        assert_eq!(quota.to_string(), restriction);
+    }
+    for value in [
+        "",
+        "5",
+        "5/",
+        "/hour",
+        "0/hour",
+        "05/hour",
+        "+5/hour",
+        "-5/hour",
+        " 5/hour",
+        "5 /hour",
+        "5/hour ",
+        "5/Hour",
+        "5/hours",
+        "5/sec",
+        "5/week",
+        "5/hour/",
+        "5/hour/peers",
+        "5/hour/peer/peer",
+        "5/peer",
+        "5/peer/hour",
+        "1000000001/hour",
+        "4294967297/hour",
+        "99999999999999999999/hour",
+        "1e3/hour",
+        "5.0/hour",
+    ] {
+        for field in ["quota", "rows"] {
+            let answer = evaluate(&rune(&format!("{field}={value}")), &call);
+            assert_eq!(answer.unwrap_err().to_string(), format!("malformed {field}"), "{value}");
+        }
+    }
+    assert_eq!(evaluate(&rune("rows=5/day/peer"), &call).unwrap_err().to_string(), "malformed rows");
+    for condition in "/^$~<>{}!#".chars() {
+        for field in ["quota", "rows"] {
+            let answer = evaluate(&rune(&format!("{field}{condition}5/hour")), &call);
+            assert_eq!(answer.unwrap_err().to_string(), format!("{field} operator must be ="));
+        }
+    }
+}
+
+#[test]
+fn the_callers_id_stands_for_itself() {
+    let call = |peer: Option<&str>, params| Call { peer: peer.map(str::to_owned), ..Call::with(params) };
+    for (restriction, peer, params, refusal) in [
+        ("pnameid=@id", Some(NODE), json!({"id": NODE}), None),
+        ("parr0=@id", Some(NODE), json!([NODE]), None),
+        ("pnameid=@id", Some(NODE), json!({"id": "02ab"}), Some("parameter id is not equal to @id")),
+        ("pnameid=@id", Some(NODE), json!({"id": "@id"}), Some("parameter id is not equal to @id")),
+        ("pnameid=@id", Some("@id"), json!({"id": NODE}), Some("parameter id is not equal to @id")),
+        (
+            "pnameid=@id",
+            Some(NODE),
+            json!({"id": NODE.to_uppercase()}),
+            Some("parameter id is not equal to @id"),
+        ),
+        ("pnameid=@id", Some(NODE), json!({}), Some("parameter id not present")),
+        ("pnameid=@id", Some(NODE), json!([NODE]), Some("parameter id not present")),
+        ("pnameid=@id", None, json!({"id": NODE}), Some("id not present")),
+        ("pnameid=@id", None, json!({"id": "@id"}), Some("id not present")),
+        ("pnameid=@id", None, json!({"id": ""}), Some("id not present")),
+        ("pnameid=@id", Some(""), json!({"id": null}), Some("parameter id is not equal to @id")),
+        ("pnameid/@id", Some(NODE), json!({"id": "02ab"}), Some("@id operator must be =")),
+        ("pnameid^@id", Some(NODE), json!({"id": "@id"}), Some("@id operator must be =")),
+        ("pnameid!@id", Some(NODE), json!({}), None),
+        ("pnameid#@id", Some(NODE), json!({}), None),
+        // Text like any other where it is not the whole value, or no parameter is read.
+        ("pnameid=@id2", Some(NODE), json!({"id": "@id2"}), None),
+        ("method=@id", Some(NODE), json!({}), Some("method is not equal to @id")),
+        ("method/@id", Some(NODE), json!({}), None),
+        ("pinvid_description=@id", Some(NODE), json!({}), Some("Unknown invoice parameter id")),
+    ] {
+        let answer = evaluate(&rune(restriction), &call(peer, params.clone()));
+        let reason = answer.err().map(|refusal| refusal.to_string());
+        assert_eq!(reason.as_deref(), refusal, "{restriction} {params}");
     }
 }
 
@@ -274,6 +452,13 @@ fn the_worst_rune_is_checked_in_under_a_millisecond() {
         let limit = if cfg!(debug_assertions) { 10 } else { 1 };
         assert!(best < Duration::from_millis(limit), "took {best:?}");
     }
+}
+
+const NODE: &str = "02d4bdc177c74c7c0dd16bda40b69c04b7d6db511a99a14249315ac36f14d986bf";
+
+/// Leave without charges.
+fn pass(paced: bool) -> Pass {
+    Pass { paced, ..Pass::default() }
 }
 
 fn rune(restrictions: &str) -> Rune {

@@ -196,7 +196,26 @@ fn tells_every_field_and_condition() {
             r#"Limits nothing, as one of these is enough: the command is a; or "for#b" (which always holds: a note limits nothing)."#,
         ),
         ("nosuch!", r#"Limits nothing: nothing here knows the field nosuch ("nosuch!")."#),
-        ("quota=1/day", r#"Allows nothing: nothing here knows the field quota ("quota=1/day")."#),
+        ("pnameid=@id", "The parameter id must be the caller's own node id."),
+        ("pnamelabel=@id ", r#"The parameter label must be "@id "."#),
+        ("pinva_description=@id", r#"The description of the invoice in the parameter a must be "@id"."#),
+        (
+            "parr0=@id|pnum=0",
+            "Only where at least one of these holds: the parameter at position 1 (of those without names) is the caller's own node id; or there are no parameters.",
+        ),
+        ("quota=600/hour", "At most 600 commands an hour."),
+        ("quota=1/min", "At most 1 command a minute."),
+        ("quota=60/day/peer", "At most 60 commands a day for each device."),
+        ("rows=1000/day", "At most 1,000 new records a day."),
+        (
+            "quota=5/hour|method=getinfo",
+            "Only where at least one of these holds: of at most 5 commands an hour one is left; or the command is getinfo.",
+        ),
+        (
+            "rows=5/min|method=getinfo",
+            "Only where at least one of these holds: of at most 5 new records a minute one is left, or the command makes none; or the command is getinfo.",
+        ),
+        ("quota#x", r#"Allows nothing: quota takes only =, as in quota=600/hour ("quota#x")."#),
         (
             "a=1|b=2",
             r#"Allows nothing, as one of these would have to hold: "a=1" (which never holds: nothing here knows the field a); or "b=2" (which never holds: nothing here knows the field b)."#,
@@ -273,7 +292,20 @@ fn sees_what_can_never_hold() {
         ("per/5", Some("per takes only =, as in per=1hour")),
         ("per=5days", Some("per takes nsec, usec, msec, sec, min, hour or day behind its number")),
         ("per=4000000000day", Some("per takes no more than about 584 years")),
+        ("quota/5/min", Some("quota takes only =, as in quota=600/hour")),
+        ("rows!", Some("rows takes only =, as in rows=1000/day")),
+        (
+            "quota=5",
+            Some(
+                "quota takes 1 to 1,000,000,000 and min, hour or day, as in quota=600/hour or quota=60/hour/peer",
+            ),
+        ),
+        ("rows=5/day/peer", Some("rows takes 1 to 1,000,000,000 and min, hour or day, as in rows=1000/day")),
+        ("pnameid/@id", Some("@id takes only =, as in pnameid=@id")),
+        ("parr0^@id", Some("@id takes only =, as in parr0=@id")),
+        ("pnameid!@id", None),
         ("nosuch=1", Some("nothing here knows the field nosuch")),
+        ("Quota=1/day", Some(r#"nothing here knows the field "Quota": write quota"#)),
         ("method =pay", Some(r#"nothing here knows the field "method ": write method"#)),
         ("Method=pay", Some(r#"nothing here knows the field "Method": write method"#)),
         ("PNAMEa=pay", Some(r#"nothing here knows the field "PNAMEa": write pname"#)),
@@ -421,6 +453,8 @@ fn restriction() -> impl Strategy<Value = String> {
         "pinva",
         "rate",
         "per",
+        "quota",
+        "rows",
         "nosuch",
         "Method",
     ]);
@@ -443,6 +477,9 @@ fn restriction() -> impl Strategy<Value = String> {
         "1795187045",
         "1min",
         "60",
+        "5/min",
+        "5/min/peer",
+        "@id",
         "9223372036854775807",
         NODE,
     ]);
@@ -453,7 +490,7 @@ fn restriction() -> impl Strategy<Value = String> {
 
 fn call() -> impl Strategy<Value = Call> {
     let value =
-        || select(vec![json!(5), json!("5"), json!("a"), json!(""), json!(true), json!(-2), json!(0)]);
+        || select(vec![json!(5), json!("5"), json!("a"), json!(""), json!(true), json!(-2), json!(NODE)]);
     let params = prop_oneof![
         Just(Json::Null),
         value().prop_map(|value| json!([value])),
@@ -467,13 +504,17 @@ fn call() -> impl Strategy<Value = Call> {
         prop::option::of(select(vec!["a", "pay", "5"])),
         params,
         since,
+        select(vec![None, Some(vec![]), Some(vec!["quota=5/min"]), Some(vec!["rows=5/min"])]),
+        any::<bool>(),
     )
-        .prop_map(|(time, peer, method, params, since_last_use)| Call {
+        .prop_map(|(time, peer, method, params, since_last_use, used_up, writes_rows)| Call {
             time,
             peer: peer.map(str::to_owned),
             method: method.map(str::to_owned),
             params,
             since_last_use,
+            used_up,
+            writes_rows,
         })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::Call;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 use runeward_policy::{
     Alternative, Condition, MasterSecret, Restriction, Rune, SinceLastUse, evaluate, parse_restrictions,
@@ -31,8 +31,10 @@ fn narrowing_never_widens() {
             let count = match evaluate(&narrow, &call) {
                 Ok(pass) => {
                     prop_assert!(before.is_ok(), "{wide:?} refuses what {narrow:?} allows");
-                    // Nor does it lose the duty to record a use.
-                    prop_assert!(pass.paced || !before.unwrap().paced);
+                    // Nor does it lose the duty to record a use, nor a charge.
+                    let before = before.unwrap();
+                    prop_assert!(pass.paced || !before.paced);
+                    prop_assert!(pass.charges.starts_with(&before.charges));
                     &allowed
                 }
                 // The earlier restrictions refuse as before, in the same words.
@@ -232,6 +234,8 @@ fn field() -> impl Strategy<Value = &'static str> {
         "per",
         "nosuch",
         "quota",
+        "quota",
+        "rows",
         "é",
     ])
 }
@@ -262,6 +266,9 @@ fn value() -> impl Strategy<Value = String> {
         "m",
         "1000",
         "hello world",
+        "5/min",
+        "6/day/peer",
+        "@id",
         "03",
     ];
     prop_oneof![
@@ -277,15 +284,19 @@ fn call() -> impl Strategy<Value = Call> {
         Just(SinceLastUse::Unknown),
         (0..3_u64).prop_map(|time| SinceLastUse::Elapsed(Duration::from_secs(time))),
     ];
-    (4..8_u64, text(), text(), params(), since).prop_map(|(time, peer, method, params, since_last_use)| {
-        Call {
+    let used_up = subsequence(vec!["quota=5/min", "quota=6/day/peer", "rows=5/min"], 0..=3);
+    let used_up = prop_oneof![1 => Just(None), 3 => used_up.prop_map(Some)];
+    (4..8_u64, text(), text(), params(), since, used_up, any::<bool>()).prop_map(
+        |(time, peer, method, params, since_last_use, used_up, writes_rows)| Call {
             time,
             peer: peer.map(str::to_owned),
             method: method.map(str::to_owned),
             params,
             since_last_use,
-        }
-    })
+            used_up,
+            writes_rows,
+        },
+    )
 }
 
 fn params() -> impl Strategy<Value = Json> {

@@ -29,6 +29,7 @@ fn refuses_and_allows_what_the_node_does_in_its_words() {
                 None => SinceLastUse::Never,
                 Some(time) => SinceLastUse::Elapsed(Duration::from_millis(time)),
             },
+            ..Call::default()
         };
         let message = answer(&secret, request["rune"].as_str().unwrap(), &call).err();
         let expected = if case["differs"].is_null() { &case["message"] } else { &case["ours"] };

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use runeward_policy::{
-    MasterSecret, Parameter, Request, Restriction, Rune, SinceLastUse, Value, evaluate, parse_restrictions,
+    MasterSecret, Parameter, Quota, Request, Restriction, Room, Rune, SinceLastUse, Value, evaluate,
+    parse_restrictions,
 };
 
 const NOW: u64 = 1_795_190_400;
@@ -38,6 +39,7 @@ fuzz_target!(|input: &str| {
     put_in_words(&issued);
     let allowed = evaluate(&issued, &call).is_ok();
     assert!(!(allowed && call.can_be() && issued.impossible(NOW).is_some()), "what cannot be was allowed");
+    assert!(!allowed || issued.could_allow(NOW, None, None), "what could not be was allowed");
 
     let Some(narrowed) = Restriction::parse(more).ok().and_then(|more| issued.narrow(more).ok()) else {
         return;
@@ -116,6 +118,14 @@ impl Request for Call<'_> {
             1 => SinceLastUse::Unknown,
             seconds => SinceLastUse::Elapsed(Duration::from_secs(1 << seconds.min(20))),
         }
+    }
+
+    fn room(&self, quota: Quota) -> Room {
+        if quota.size().is_multiple_of(2) { Room::Left } else { Room::UsedUp }
+    }
+
+    fn writes_rows(&self) -> bool {
+        self.parameters.len() > 1
     }
 }
 

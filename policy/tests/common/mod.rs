@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use runeward_policy::{Parameter, Request, SinceLastUse, Value};
+use runeward_policy::{Parameter, Quota, Request, Room, SinceLastUse, Value};
 use serde_json::Value as Json;
 
 /// A call with JSON parameters.
@@ -15,6 +15,9 @@ pub struct Call {
     /// An object, an array, or null for none.
     pub params: Json,
     pub since_last_use: SinceLastUse,
+    /// The buckets that are used up, by their restrictions' text; without it nobody keeps any.
+    pub used_up: Option<Vec<&'static str>>,
+    pub writes_rows: bool,
 }
 
 impl Default for Call {
@@ -25,6 +28,8 @@ impl Default for Call {
             method: None,
             params: Json::Null,
             since_last_use: SinceLastUse::Never,
+            used_up: None,
+            writes_rows: false,
         }
     }
 }
@@ -87,6 +92,18 @@ impl Request for Call {
 
     fn since_last_use(&self) -> SinceLastUse {
         self.since_last_use
+    }
+
+    fn room(&self, quota: Quota) -> Room {
+        match &self.used_up {
+            Some(used_up) if used_up.contains(&quota.to_string().as_str()) => Room::UsedUp,
+            Some(_) => Room::Left,
+            None => Room::Unknown,
+        }
+    }
+
+    fn writes_rows(&self) -> bool {
+        self.writes_rows
     }
 }
 
