@@ -10,6 +10,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// Longest secret, in bytes: with SHA-256's padding (0x80 and an 8-byte length) it fills one block.
 pub const MAX_SECRET_BYTES: usize = BLOCK - 9;
 
+pub(crate) const AUTHCODE_BYTES: usize = 32;
+
 const BLOCK: usize = 64;
 
 type Block = GenericArray<u8, U64>;
@@ -20,7 +22,7 @@ const INITIAL: [u32; 8] =
 
 /// What proves that a rune comes from a secret: 32 bytes, compared in constant time.
 #[derive(Clone, Copy)]
-pub(crate) struct Authcode(pub(crate) [u8; 32]);
+pub(crate) struct Authcode(pub(crate) [u8; AUTHCODE_BYTES]);
 
 impl PartialEq for Authcode {
     fn eq(&self, other: &Self) -> bool {
@@ -96,7 +98,7 @@ impl Chain {
     }
 
     pub(crate) fn authcode(&self) -> Authcode {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; AUTHCODE_BYTES];
         let (words, _) = bytes.as_chunks_mut::<4>();
         for (bytes, word) in words.iter_mut().zip(&self.state) {
             *bytes = word.to_be_bytes();

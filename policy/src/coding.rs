@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use smallvec::SmallVec;
-use thiserror::Error;
 
-use crate::authcode::Authcode;
+use crate::authcode::{AUTHCODE_BYTES, Authcode};
+use crate::error::{DecodeError, LimitError, ParseError};
 use crate::restriction::{Alternative, Condition, RestrictionRef, split};
 
 /// Longest encoded rune, in bytes of base64url with its padding.
@@ -17,7 +17,6 @@ pub const MAX_RESTRICTIONS: usize = 256;
 /// Most alternatives in one restriction.
 pub const MAX_ALTERNATIVES: usize = 256;
 
-const AUTHCODE_BYTES: usize = 32;
 /// Longest encoded rune that is decoded on the stack.
 const SHORT_RUNE_BYTES: usize = 512;
 /// Longest text of all restrictions together: what an encoded rune of full length has room for.
@@ -25,124 +24,6 @@ const MAX_TEXT_BYTES: usize = MAX_RUNE_BYTES / 4 * 3 - AUTHCODE_BYTES;
 
 // Marks hold offsets into a text as 16 bits.
 const _: () = assert!(MAX_TEXT_BYTES <= u16::MAX as usize);
-
-/// A bound that a rune or restriction would go over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum LimitError {
-    /// Over [`MAX_RUNE_BYTES`] once encoded.
-    #[error("a rune is at most {MAX_RUNE_BYTES} bytes long")]
-    Length,
-    /// Over [`MAX_RESTRICTIONS`].
-    #[error("a rune has at most {MAX_RESTRICTIONS} restrictions")]
-    Restrictions,
-    /// Over [`MAX_ALTERNATIVES`].
-    #[error("a restriction has at most {MAX_ALTERNATIVES} alternatives")]
-    Alternatives,
-    /// A unique id of 2^63 or more.
-    #[error("a unique id is less than 2^63")]
-    UniqueId,
-}
-
-/// What is wrong with the text of restrictions. `at` counts bytes from the start of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// A field's name that no condition follows.
-    #[error(
-        "no condition after the field that starts at byte {at}: a restriction reads field, condition, value, as in method=getinfo (conditions: {conditions})",
-        conditions = Condition::SYMBOLS
-    )]
-    NoCondition {
-        /// Where the field starts.
-        at: usize,
-    },
-    /// Punctuation that is no condition, where one was expected.
-    #[error(
-        "{found:?} at byte {at} is no condition: use one of {conditions}",
-        conditions = Condition::SYMBOLS
-    )]
-    UnknownCondition {
-        /// Where the character stands.
-        at: usize,
-        /// The character.
-        found: char,
-    },
-    /// The empty field, which is a unique id's: only the issuer gives one.
-    #[error("no field before the condition at byte {at}: name one, as in method=getinfo")]
-    NoField {
-        /// Where the condition stands.
-        at: usize,
-    },
-    /// A field's name with a character that ends names.
-    #[error("{found:?} at byte {at} cannot be part of a field's name: of punctuation, only _ can")]
-    FieldPunctuation {
-        /// Where the character stands, from the start of the name.
-        at: usize,
-        /// The character.
-        found: char,
-    },
-    /// A `\` with nothing behind it.
-    #[error("nothing follows the \\ at byte {at}: write \\\\ for a \\ in a value")]
-    DanglingEscape {
-        /// Where the `\` stands.
-        at: usize,
-    },
-    /// More than one restriction where one was expected.
-    #[error(
-        "the & at byte {at} ends the restriction: give what follows as a separate restriction, or write \\& for an & in a value"
-    )]
-    Separator {
-        /// Where the `&` stands.
-        at: usize,
-    },
-    /// A NUL character.
-    #[error("a NUL character at byte {at}: a rune cannot hold one, leave it out")]
-    Nul {
-        /// Where it stands.
-        at: usize,
-    },
-    /// No text, or no alternatives.
-    #[error("an empty restriction: write field, condition, value, as in method=getinfo")]
-    Empty,
-    /// Over a bound.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-}
-
-/// Why a string is no rune.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// Not base64url, or its padding is neither whole nor absent.
-    #[error("not base64url")]
-    Base64,
-    /// Fewer bytes than an authcode has.
-    #[error("shorter than an authcode of {AUTHCODE_BYTES} bytes")]
-    Short,
-    /// The restrictions are not UTF-8.
-    #[error("restrictions are not UTF-8")]
-    Utf8,
-    /// A unique id that is not the first restriction and its only alternative, or not given by `=`.
-    #[error("a unique id out of its place")]
-    UniqueId,
-    /// The restrictions cannot be read.
-    #[error("malformed restrictions: {0}")]
-    Restrictions(#[source] ParseError),
-    /// Over a bound.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-}
-
-impl From<ParseError> for DecodeError {
-    fn from(error: ParseError) -> Self {
-        match error {
-            ParseError::Limit(limit) => Self::Limit(limit),
-            ParseError::NoField { .. } => Self::UniqueId,
-            other => Self::Restrictions(other),
-        }
-    }
-}
 
 /// Reads a rune's wire form.
 pub(crate) fn decode(rune: &str) -> Result<(Authcode, Text), DecodeError> {

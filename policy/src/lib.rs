@@ -7,7 +7,8 @@
 //!
 //! # Layout
 //!
-//! - `coding`: the wire. base64url, and text to structure and back, with its bounds.
+//! - `coding`: the wire. base64url, and text to structure and back, with its bounds; `error`: what can
+//!   be wrong with it.
 //! - `authcode`: the SHA-256 chain that makes restrictions stick.
 //! - `restriction`: conditions, alternatives and restrictions, made and read.
 //! - `rune`: the two put together, and the secret.
@@ -83,6 +84,7 @@ mod authcode;
 mod bolt12;
 mod coding;
 mod english;
+mod error;
 mod evaluate;
 mod explain;
 mod invoice;
@@ -98,7 +100,8 @@ mod verdict;
 mod work;
 
 pub use authcode::MAX_SECRET_BYTES;
-pub use coding::{DecodeError, LimitError, MAX_ALTERNATIVES, MAX_RESTRICTIONS, MAX_RUNE_BYTES, ParseError};
+pub use coding::{MAX_ALTERNATIVES, MAX_RESTRICTIONS, MAX_RUNE_BYTES};
+pub use error::{DecodeError, LimitError, ParseError};
 pub use evaluate::{Pass, evaluate};
 pub use quota::Quota;
 pub use refusal::Refusal;

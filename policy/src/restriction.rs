@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use crate::coding::{Mark, ParseError, Text, escaped, field_length, separator, split_condition};
+use crate::coding::{Mark, Text, escaped, field_length, separator, split_condition};
+use crate::error::ParseError;
 
 /// How an alternative compares a field with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,8 @@ use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::authcode::{Authcode, Chain, MAX_SECRET_BYTES};
-use crate::coding::{self, DecodeError, LimitError, Text};
+use crate::coding::{self, Text};
+use crate::error::{DecodeError, LimitError};
 use crate::restriction::{Alternative, Condition, Restriction, RestrictionRef};
 
 /// A bearer token: an authcode and the restrictions it vouches for.
