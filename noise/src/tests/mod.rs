@@ -3,6 +3,7 @@ mod identity;
 mod stream;
 mod transport;
 mod vectors;
+mod wycheproof;
 
 use crate::{Identity, Initiator, Responder, SEALED_LENGTH, Transport};
 
