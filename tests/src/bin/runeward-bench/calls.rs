@@ -1,7 +1,8 @@
 //! The calls of a run: how many are under way, when each began, how each ended.
 //!
 //! The load is a closed loop: every connection keeps a fixed number of calls in flight and makes
-//! the next one when an answer is complete. A transport is a pair of [`Replies`] and [`Requests`].
+//! the next one when an answer is complete, or at a steady pace where one is set. A transport is a
+//! pair of [`Replies`] and [`Requests`].
 
 use std::future::Future;
 use std::io;
@@ -18,14 +19,12 @@ use tokio::time::Instant;
 
 use crate::failure::{Failure, Result};
 use crate::histogram::Histogram;
-use crate::json::{Outcome, Scanner};
+use crate::slots::Slots;
 
 /// Messages read in a row before what waits to be written gets its turn.
 const BURST: u32 = 32;
 /// Connections being opened at once, per thread.
-const OPENING: usize = 32;
-/// How much of a refused call's answer is shown.
-const SHOWN: usize = 300;
+pub const OPENING: usize = 32;
 
 /// What a run is to do.
 #[derive(Debug, Clone)]
@@ -38,6 +37,8 @@ pub struct Plan {
     pub duration: Duration,
     /// At most so many calls in all.
     pub calls: Option<u64>,
+    /// Calls a second that each connection makes; without it, as many as are answered.
+    pub rate: Option<f64>,
     /// A connection on which calls wait and nothing arrives for so long is given up.
     pub patience: Duration,
     /// Threads the connections are spread over.
@@ -130,7 +131,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what another part of the same run came to.
-    fn merge(mut self, other: Self) -> Self {
+    pub fn merge(mut self, other: Self) -> Self {
         self.latencies.merge(&other.latencies);
         self.errors += other.errors;
         self.reply_bytes += other.reply_bytes;
@@ -198,10 +199,11 @@ where
 }
 
 /// Calls that may still be begun, over all connections.
-struct Budget(Option<AtomicU64>);
+pub struct Budget(Option<AtomicU64>);
 
 impl Budget {
-    fn take(&self) -> bool {
+    /// Takes one of them; `false` where none is left.
+    pub fn take(&self) -> bool {
         self.0.as_ref().is_none_or(|left| {
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
         })
@@ -229,8 +231,10 @@ async fn drive_all<R: Replies, W: Requests>(
 ) -> Tally {
     let start = Instant::now();
     let mut tasks = JoinSet::new();
-    for (replies, requests) in connections {
-        tasks.spawn(drive(replies, requests, Calls::new(plan, budget, start)));
+    let count = connections.len() as f64;
+    for (index, (replies, requests)) in connections.into_iter().enumerate() {
+        let slots = Slots::new(plan, budget, start, index as f64 / count);
+        tasks.spawn(drive(replies, requests, slots));
     }
     let mut sum = Tally::default();
     while let Some(done) = tasks.join_next().await {
@@ -246,26 +250,24 @@ async fn drive_all<R: Replies, W: Requests>(
 }
 
 /// Makes the calls of one connection.
-async fn drive<R: Replies, W: Requests>(mut replies: R, mut requests: W, mut calls: Calls) -> Tally {
-    match exchange(&mut replies, &mut requests, &mut calls).await {
-        Ok(()) => calls.tally,
-        Err(why) => calls.lost(&why),
+async fn drive<R: Replies, W: Requests>(mut replies: R, mut requests: W, mut slots: Slots) -> Tally {
+    match exchange(&mut replies, &mut requests, &mut slots).await {
+        Ok(()) => slots.tally,
+        Err(why) => slots.lost(&why),
     }
 }
 
 async fn exchange<R: Replies, W: Requests>(
     replies: &mut R,
     requests: &mut W,
-    calls: &mut Calls,
+    slots: &mut Slots,
 ) -> io::Result<()> {
-    for slot in 0..calls.slots.len() {
-        if let Some(id) = calls.begin(slot) {
-            requests.call(id)?;
-        }
+    while let Some(id) = slots.begin() {
+        requests.call(id)?;
     }
-    let mut impatience = pin!(tokio::time::sleep(calls.patience));
+    let mut impatience = pin!(tokio::time::sleep(slots.patience));
     let mut burst = 0;
-    while calls.under_way > 0 {
+    while slots.under_way() > 0 || slots.due().is_some() {
         if burst >= BURST && requests.pending() {
             burst = 0;
             requests.flush().now_or_never().transpose()?;
@@ -277,7 +279,7 @@ async fn exchange<R: Replies, W: Requests>(
                 burst += 1;
                 match incoming? {
                     Some(Incoming::Reply { id, bytes, last }) => {
-                        if let Some(next) = calls.reply(id, bytes, last)? {
+                        if let Some(next) = slots.reply(id, bytes, last)? {
                             requests.call(next)?;
                         }
                     }
@@ -290,12 +292,17 @@ async fn exchange<R: Replies, W: Requests>(
                 burst = 0;
                 sent?;
             }
+            () = instant(slots.due()) => {
+                if let Some(id) = slots.begin() {
+                    requests.call(id)?;
+                }
+            }
             () = &mut impatience => {
-                let until = calls.last_bytes + calls.patience;
+                let until = slots.impatient_at();
                 if until <= Instant::now() {
                     return Err(io::Error::other(format!(
                         "no bytes of an answer for {} s",
-                        calls.patience.as_secs()
+                        slots.patience.as_secs()
                     )));
                 }
                 impatience.as_mut().reset(until);
@@ -305,103 +312,10 @@ async fn exchange<R: Replies, W: Requests>(
     Ok(())
 }
 
-/// The calls of one connection.
-struct Calls {
-    slots: Vec<Slot>,
-    under_way: usize,
-    budget: Arc<Budget>,
-    start: Instant,
-    deadline: Instant,
-    patience: Duration,
-    last_bytes: Instant,
-    tally: Tally,
-}
-
-/// A place for one call in flight. Slot `s` of `n` carries the calls `s`, `s + n`, `s + 2n`, …
-struct Slot {
-    id: u64,
-    since: Option<Instant>,
-    scanner: Scanner,
-    head: Vec<u8>,
-}
-
-impl Calls {
-    fn new(plan: &Plan, budget: &Arc<Budget>, start: Instant) -> Self {
-        let slot = |id| Slot { id, since: None, scanner: Scanner::default(), head: Vec::new() };
-        Self {
-            slots: (0..plan.in_flight as u64).map(slot).collect(),
-            under_way: 0,
-            budget: Arc::clone(budget),
-            start,
-            deadline: start + plan.duration,
-            patience: plan.patience,
-            last_bytes: start,
-            tally: Tally::default(),
-        }
-    }
-
-    /// Begins the call whose turn it is in this slot, unless the run is over: its id.
-    fn begin(&mut self, slot: usize) -> Option<u64> {
-        let now = Instant::now();
-        if now >= self.deadline || !self.budget.take() {
-            return None;
-        }
-        let slot = &mut self.slots[slot];
-        slot.since = Some(now);
-        slot.scanner.reset();
-        slot.head.clear();
-        self.under_way += 1;
-        Some(slot.id)
-    }
-
-    /// Takes bytes of an answer. With the last ones the call ends, and the slot's next may begin.
-    fn reply(&mut self, id: u64, bytes: &[u8], last: bool) -> io::Result<Option<u64>> {
-        let count = self.slots.len() as u64;
-        let index = (id % count) as usize;
-        let slot = &mut self.slots[index];
-        let (Some(since), true) = (slot.since, slot.id == id) else {
-            return Err(io::Error::other(format!(
-                "the server answered call {id}, which waits for no answer"
-            )));
-        };
-        self.tally.reply_bytes += bytes.len() as u64;
-        self.last_bytes = Instant::now();
-        let room = SHOWN - slot.head.len();
-        slot.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        let outcome = slot.scanner.outcome(bytes);
-        if !last {
-            return Ok(None);
-        }
-
-        if outcome == Some(Outcome::Success) && slot.answers_its_call() {
-            self.tally.latencies.record(self.last_bytes - since);
-        } else {
-            self.tally.errors += 1;
-            self.tally.first_error.get_or_insert_with(|| String::from_utf8_lossy(&slot.head).into_owned());
-        }
-        self.tally.elapsed = self.last_bytes - self.start;
-        slot.since = None;
-        slot.id += count;
-        self.under_way -= 1;
-        Ok(self.begin(index))
-    }
-
-    /// The connection broke: its calls in flight are errors.
-    fn lost(mut self, why: &io::Error) -> Tally {
-        self.tally.errors += self.under_way as u64;
-        self.tally.lost_connections = 1;
-        self.tally.first_loss = Some(why.to_string());
-        self.tally
-    }
-}
-
-impl Slot {
-    /// Whether the answer carries this call's JSON id: a server that mixes up its answers must not
-    /// look fast. An id that comes after a result is not looked at.
-    fn answers_its_call(&self) -> bool {
-        match self.scanner.id() {
-            b"" => true,
-            id => std::str::from_utf8(id).is_ok_and(|id| id.parse() == Ok(self.id)),
-        }
+/// Waits for an instant, or for ever.
+async fn instant(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -81,8 +81,8 @@ async fn greet(
     Ok((replies, requests))
 }
 
-/// A call, all but its id.
-#[derive(Debug, Clone)]
+/// A call, all but its id. The default is for connections that make none.
+#[derive(Debug, Clone, Default)]
 pub struct Request(String);
 
 impl Request {

@@ -3,7 +3,8 @@
 //! # Layout
 //! - `node`: a responder that stands where lightningd would, on a UNIX socket.
 //! - `direct`, `load`: the same load on that socket and on a commando server; each is a transport
-//!   for `calls`, which makes the calls and times them.
+//!   for `calls`, which makes the calls and times them; `slots` are those of one connection.
+//! - `handshakes`, `idle`: connections that make no calls.
 //! - `runes`: what checking a rune costs, in process.
 //! - `uri`, `websocket`: where a commando server is and how its port is spoken to.
 //! - `json`, `histogram`, `process`, `report`: what a reply is, how long it took, what it cost, and
@@ -14,13 +15,16 @@
 mod calls;
 mod direct;
 mod failure;
+mod handshakes;
 mod histogram;
+mod idle;
 mod json;
 mod load;
 mod node;
 mod process;
 mod report;
 mod runes;
+mod slots;
 mod uri;
 mod websocket;
 
@@ -34,7 +38,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::calls::{Plan, Replies, Requests};
+use crate::calls::{Plan, Replies, Requests, Tally};
 use crate::failure::{Failure, Result};
 use crate::report::Meters;
 use crate::uri::Target;
@@ -42,7 +46,7 @@ use crate::uri::Target;
 /// Measures a Lightning node's command path: how many calls a second, how late, at what cost
 ///
 /// The load is a closed loop: each connection keeps --in-flight calls under way and makes the next
-/// one when an answer is complete. Compare `direct`, the node alone, with `load`, the same node
+/// one when an answer is complete; with --rate it makes its calls at a steady pace instead. Compare `direct`, the node alone, with `load`, the same node
 /// behind a gateway or behind its own commando.
 #[derive(Parser)]
 #[command(name = "runeward-bench", version, after_long_help = EXAMPLE)]
@@ -65,15 +69,15 @@ enum Command {
     /// Answers on a UNIX socket in place of lightningd
     ///
     /// One thread answers everything, and one connection has one call answered at a time, as
-    /// lightningd does. `getinfo` gets a node's answer; every other method a result of --reply-bytes
-    /// bytes, made while it is sent. Runs until it is killed.
+    /// lightningd does. `getinfo` gets a node's answer, `reply-N` a result of N bytes, and every other
+    /// method one of --reply-bytes, made while it is sent. Runs until it is killed.
     Node {
         /// Where to listen; a stale socket is replaced
         socket: PathBuf,
         /// Processor time each call costs the one thread, in microseconds; lightningd's getinfo costs 35
         #[arg(long, value_name = "N", default_value_t = 0)]
         cost_us: u64,
-        /// Length of the result of any method but getinfo, in bytes
+        /// Length of the result of any other method, in bytes
         #[arg(long, value_name = "N", default_value_t = 200,
               value_parser = clap::value_parser!(u64).range(node::MIN_RESULT..))]
         reply_bytes: u64,
@@ -95,54 +99,122 @@ enum Command {
         /// commando+ws://HOST:PORT?pubkey=NODEID, commando+tcp://HOST:PORT?pubkey=NODEID, NODEID@HOST:PORT
         /// or lnlink:NODEID@HOST:PORT?token=RUNE
         uri: String,
-        /// The rune that allows the calls, `-` to read it from stdin; a rune in the URI serves as well
-        // One rune in 64 starts with a hyphen.
-        #[arg(long, env = "RUNEWARD_RUNE", hide_env_values = true, allow_hyphen_values = true)]
-        rune: Option<String>,
+        #[command(flatten)]
+        rune: RuneOption,
         #[command(flatten)]
         load: Load,
+    },
+    /// Fetches long replies from a commando server
+    ///
+    /// Calls `reply-N`, which runeward-bench's own node answers with N bytes. Of another node's long
+    /// replies, `load --method listchannels` tells the same.
+    Stream {
+        /// As for `load`
+        uri: String,
+        #[command(flatten)]
+        rune: RuneOption,
+        /// Length of each result, in bytes
+        #[arg(long, value_name = "N", default_value_t = 100_000_000,
+              value_parser = clap::value_parser!(u64).range(node::MIN_RESULT..))]
+        bytes: u64,
+        #[command(flatten)]
+        calls: Calls,
+    },
+    /// Opens and closes connections to a commando server
+    ///
+    /// Each is by a new peer: connect, shake hands, exchange inits, close. The report counts each as a
+    /// call; --connections says how many are being opened at a time.
+    Handshakes {
+        /// As for `load`
+        uri: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Keeps connections to a commando server open and makes no call
+    ///
+    /// Tells the server's memory per connection (with --server-pid). To see what keeps connections
+    /// alive, stay longer than the server's interval: 60 s for Runeward.
+    #[command(after_help = IDLE_JSON)]
+    Idle {
+        /// As for `load`
+        uri: String,
+        #[command(flatten)]
+        common: Common,
     },
     /// Times the check of runes of several sizes, the worst that are taken among them
     Runes,
 }
 
+const IDLE_JSON: &str = "\
+With --json: {\"connections\",\"lost_connections\",\"seconds\",\"opening_s\",\"pings\",\"client_cpu_us\"},
+and with --server-pid \"server_cpu_us\", \"server_rss_before_kb\", \"server_rss_after_kb\",
+\"bytes_per_connection\". Processor times are per connection, and the server's is that of the time
+when all are open.";
+
 #[derive(Args)]
-#[group(id = "load_options")]
-struct Load {
+struct RuneOption {
+    /// The rune that allows the calls, `-` to read it from stdin; a rune in the URI serves as well
+    // One rune in 64 starts with a hyphen.
+    #[arg(long, env = "RUNEWARD_RUNE", hide_env_values = true, allow_hyphen_values = true)]
+    rune: Option<String>,
+}
+
+/// Options of every run.
+#[derive(Args)]
+struct Common {
     /// Connections kept open
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     connections: usize,
+    /// How long the run lasts; calls under way at its end are waited for
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    seconds: Duration,
+    /// Also observe this process on this machine: its processor time a call and its memory
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
+    /// Print one line of JSON; times in microseconds, null where no call succeeded
+    ///
+    /// {"calls_per_s","p50_us","p99_us","p999_us","errors","calls","seconds","reply_bytes","mb_per_s",
+    /// "lost_connections","client_cpu_us"}, and with --server-pid "server_cpu_us",
+    /// "server_rss_before_kb", "server_rss_after_kb", "server_rss_peak_kb". Rates and times are those of
+    /// the calls that succeeded; processor time is per call.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of a run that makes calls.
+#[derive(Args)]
+struct Calls {
+    #[command(flatten)]
+    common: Common,
     /// Calls in flight on each connection
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     in_flight: usize,
-    /// For how long calls are begun; those under way are then waited for
-    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
-    seconds: Duration,
     /// Stop after so many calls in all, even if time is left
     #[arg(long, value_name = "N")]
     calls: Option<u64>,
-    /// The command to call
-    #[arg(long, value_name = "NAME", default_value = "getinfo")]
-    method: String,
-    /// Its parameters: a JSON object or array
-    #[arg(long, value_name = "JSON", default_value = "[]", value_parser = params)]
-    params: String,
+    /// Calls a second that each connection makes, with at most --in-flight of them waiting for their
+    /// answers; without it as many as are answered
+    #[arg(long, value_name = "R", value_parser = rate)]
+    rate: Option<f64>,
     /// Give a connection up when calls wait on it and nothing arrives for so long
     #[arg(long, value_name = "S", default_value = "60", value_parser = seconds)]
     timeout: Duration,
     /// Threads to make the calls with; one has room for all that one node can answer
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     threads: usize,
-    /// Also observe this process on this machine: its processor time a call and its memory's peak
-    #[arg(long, value_name = "PID")]
-    server_pid: Option<u32>,
-    /// Print one line of JSON; times in microseconds, null where no call succeeded
-    ///
-    /// {"calls_per_s","p50_us","p99_us","p999_us","errors","calls","seconds","reply_bytes",
-    /// "lost_connections","client_cpu_us"}, and with --server-pid "server_cpu_us",
-    /// "server_rss_before_kb", "server_rss_peak_kb". Rate and times are those of the calls that succeeded.
-    #[arg(long)]
-    json: bool,
+}
+
+/// Options of a run whose calls can be chosen.
+#[derive(Args)]
+struct Load {
+    #[command(flatten)]
+    calls: Calls,
+    /// The command to call
+    #[arg(long, value_name = "NAME", default_value = "getinfo")]
+    method: String,
+    /// Its parameters: a JSON object or array
+    #[arg(long, value_name = "JSON", default_value = "[]", value_parser = params)]
+    params: String,
 }
 
 fn main() -> ExitCode {
@@ -162,63 +234,94 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Direct { socket, load } => {
             let request = direct::Request::new(&load.method, &load.params);
-            load.measure("direct", || direct::open(&socket, &request))
+            load.calls.measure(&format!("{} direct", load.method), || direct::open(&socket, &request))
         }
-        Command::Runes => runes::run(),
         Command::Load { uri, rune, load } => {
             let target: Target = uri.parse()?;
-            let rune = rune_of(rune, &target)?;
-            let request = load::Request::new(&load.method, &load.params, &rune);
-            let over = if target.websocket { "commando over WebSocket" } else { "commando over TCP" };
-            load.measure(over, || load::open(&target, &request))
+            let request = load::Request::new(&load.method, &load.params, &rune.of(&target)?);
+            load.calls
+                .measure(&format!("{} {}", load.method, target.over()), || load::open(&target, &request))
+        }
+        Command::Stream { uri, rune, bytes, calls } => {
+            let target: Target = uri.parse()?;
+            let method = format!("{}{bytes}", node::REPLY_METHOD);
+            let request = load::Request::new(&method, "[]", &rune.of(&target)?);
+            calls.measure(&format!("{bytes} bytes {}", target.over()), || load::open(&target, &request))
+        }
+        Command::Handshakes { uri, common } => common.measure_handshakes(&uri.parse()?),
+        Command::Idle { uri, common } => common.measure_idle(&uri.parse()?),
+        Command::Runes => runes::run(),
+    }
+}
+
+impl RuneOption {
+    /// The rune given on the command line or, failing that, in the URI.
+    fn of(self, target: &Target) -> Result<String> {
+        match self.rune {
+            Some(dash) if dash == "-" => {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text)?;
+                Ok(text.trim().to_owned())
+            }
+            Some(rune) => Ok(rune),
+            None => target.rune.clone().ok_or_else(|| {
+                Failure::usage("no rune: give --rune RUNE, set RUNEWARD_RUNE, or use a URI that carries one")
+            }),
         }
     }
 }
 
-/// The rune given on the command line or, failing that, in the URI.
-fn rune_of(given: Option<String>, target: &Target) -> Result<String> {
-    match given {
-        Some(dash) if dash == "-" => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            Ok(text.trim().to_owned())
-        }
-        Some(rune) => Ok(rune),
-        None => target.rune.clone().ok_or_else(|| {
-            Failure::usage("no rune: give --rune RUNE, set RUNEWARD_RUNE, or use a URI that carries one")
-        }),
-    }
-}
-
-impl Load {
+impl Calls {
     /// Makes the calls and prints what was measured.
-    fn measure<R, W, F>(&self, over: &str, open: impl Fn() -> F + Sync) -> Result<()>
+    fn measure<R, W, F>(&self, what: &str, open: impl Fn() -> F + Sync) -> Result<()>
     where
         R: Replies,
         W: Requests,
         F: Future<Output = Result<(R, W)>>,
     {
+        let common = &self.common;
+        process::allow_connections(common.connections)?;
         let plan = Plan {
-            connections: self.connections,
+            connections: common.connections,
             in_flight: self.in_flight,
-            duration: self.seconds,
+            duration: common.seconds,
             calls: self.calls,
+            rate: self.rate,
             patience: self.timeout,
             threads: self.threads,
         };
-        let (tally, meters) = calls::run(&plan, open, || Meters::start(self.server_pid))?;
-        let report = meters.report(&tally)?;
-        if self.json {
-            println!("{}", report.json()?);
-        } else {
-            println!("{}", report.text(&format!("{} {over}", self.method), &plan));
-        }
+        let (tally, meters) = calls::run(&plan, open, || Meters::start(common.server_pid))?;
+        let shape = format!("{} connection(s) with {} in flight", plan.connections, plan.in_flight);
+        common.print(what, &shape, &tally, meters)
+    }
+}
 
+impl Common {
+    /// Opens and closes connections and prints what was measured.
+    fn measure_handshakes(&self, target: &Target) -> Result<()> {
+        process::allow_connections(self.connections)?;
+        let (tally, meters) =
+            handshakes::run(target, self.connections, self.seconds, || Meters::start(self.server_pid))?;
+        let shape = format!("{} connection(s) at a time", self.connections);
+        self.print(&format!("handshakes {}", target.over()), &shape, &tally, meters)
+    }
+
+    /// Keeps connections open and prints what was measured.
+    fn measure_idle(&self, target: &Target) -> Result<()> {
+        process::allow_connections(self.connections)?;
+        let report = idle::run(target, self.connections, self.seconds, self.server_pid)?;
+        println!("{}", if self.json { report.json()? } else { report.text(target.over()) });
+        Ok(())
+    }
+
+    fn print(&self, what: &str, shape: &str, tally: &Tally, meters: Meters) -> Result<()> {
+        let report = meters.report(tally)?;
+        println!("{}", if self.json { report.json()? } else { report.text(what, shape) });
         if let Some(why) = &tally.first_loss {
             eprintln!("{} connection(s) lost; the first: {why}", tally.lost_connections);
         }
         if let Some(reply) = &tally.first_error {
-            eprintln!("{} call(s) failed; the first error reply: {reply}", tally.errors);
+            eprintln!("{} call(s) failed; the first error: {reply}", tally.errors);
         }
         if tally.latencies.total() == 0 {
             return Err(Failure::refused("no call succeeded"));
@@ -237,6 +340,11 @@ fn positive(text: &str) -> std::result::Result<usize, String> {
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let number = text.parse().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds));
     number.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds from 0.001 to 86400".to_owned())
+}
+
+fn rate(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|rate| (0.001..=1_000_000.0).contains(rate));
+    number.ok_or_else(|| "expected calls a second from 0.001 to 1000000".to_owned())
 }
 
 fn params(text: &str) -> std::result::Result<String, String> {

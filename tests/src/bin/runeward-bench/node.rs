@@ -29,6 +29,9 @@ const RESULT_HEAD: &str = r#"{"channels":["#;
 const RESULT_FILL: &str = r#"],"padding":""#;
 const RESULT_TAIL: &str = r#""}"#;
 
+/// The start of methods that say how long a result they want: `reply-1000` gets 1,000 bytes.
+pub const REPLY_METHOD: &str = "reply-";
+
 /// The smallest result that can be asked for, in bytes.
 pub const MIN_RESULT: u64 = (RESULT_HEAD.len() + RESULT_FILL.len() + RESULT_TAIL.len()) as u64;
 
@@ -44,7 +47,7 @@ pub fn run(socket: &Path, cost: Duration, reply_bytes: u64) -> Result<()> {
         socket.display(),
         cost.as_micros()
     );
-    let node = Rc::new(Node { cost, filler: Filler::new(reply_bytes) });
+    let node = Rc::new(Node { cost, filler: Filler::default(), reply_bytes });
     LocalSet::new().block_on(&runtime, serve(&listener, &node))
 }
 
@@ -93,6 +96,8 @@ async fn serve(listener: &UnixListener, node: &Rc<Node>) -> Result<()> {
 struct Node {
     cost: Duration,
     filler: Filler,
+    /// Length of a result where the method does not say.
+    reply_bytes: u64,
 }
 
 impl Node {
@@ -136,41 +141,43 @@ impl Node {
         if request.method() == b"\"getinfo\"" {
             out.extend_from_slice(GETINFO.as_bytes());
         } else {
-            self.filler.write(stream, out).await?;
+            let bytes = asked_length(request.method()).unwrap_or(self.reply_bytes);
+            self.filler.write(bytes, stream, out).await?;
         }
         out.extend_from_slice(b"}\n\n");
         stream.write_all(out).await
     }
 }
 
-/// A result of a given length, made while it is sent.
+/// The length that a method of [`REPLY_METHOD`] asks for.
+fn asked_length(method: &[u8]) -> Option<u64> {
+    let method = std::str::from_utf8(method).ok()?.strip_prefix('"')?.strip_suffix('"')?;
+    method.strip_prefix(REPLY_METHOD)?.parse().ok()
+}
+
+/// Results of any length from [`MIN_RESULT`] on, made while they are sent.
 struct Filler {
     /// Whole entries, each with its comma.
     block: Vec<u8>,
-    /// Bytes of entries still to come when the head is written; the last entry has no comma.
-    entries: u64,
-    tail: Vec<u8>,
+}
+
+impl Default for Filler {
+    fn default() -> Self {
+        Self { block: ENTRY.repeat(64 * 1_024 / ENTRY.len()).into_bytes() }
+    }
 }
 
 impl Filler {
-    fn new(bytes: u64) -> Self {
+    /// Writes a result of `bytes` after what `out` holds; what fits one block stays in `out` for the
+    /// caller to send.
+    async fn write(&self, bytes: u64, stream: &mut UnixStream, out: &mut Vec<u8>) -> io::Result<()> {
         let entry = ENTRY.len() as u64;
         let room = bytes.saturating_sub(MIN_RESULT);
         // The last entry goes without its comma, so one byte more of entries fits.
-        let entries = ((room + 1) / entry * entry).saturating_sub(1);
-        let padding = (room - entries) as usize;
-        Self {
-            block: ENTRY.repeat(64 * 1_024 / ENTRY.len()).into_bytes(),
-            entries,
-            tail: [RESULT_FILL, &"x".repeat(padding), RESULT_TAIL].concat().into_bytes(),
-        }
-    }
+        let mut left = ((room + 1) / entry * entry).saturating_sub(1);
+        let padding = (room - left) as usize;
 
-    /// Writes the result after what `out` holds; what fits one block stays in `out` for the caller
-    /// to send.
-    async fn write(&self, stream: &mut UnixStream, out: &mut Vec<u8>) -> io::Result<()> {
         out.extend_from_slice(RESULT_HEAD.as_bytes());
-        let mut left = self.entries;
         while left > self.block.len() as u64 {
             out.extend_from_slice(&self.block);
             left -= self.block.len() as u64;
@@ -178,7 +185,9 @@ impl Filler {
             out.clear();
         }
         out.extend_from_slice(&self.block[..left as usize]);
-        out.extend_from_slice(&self.tail);
+        out.extend_from_slice(RESULT_FILL.as_bytes());
+        out.resize(out.len() + padding, b'x');
+        out.extend_from_slice(RESULT_TAIL.as_bytes());
         Ok(())
     }
 }
@@ -206,7 +215,7 @@ mod tests {
 
     async fn ask(reply_bytes: u64, request: &str) -> Vec<u8> {
         let (mut client, server) = UnixStream::pair().unwrap();
-        let node = Node { cost: Duration::ZERO, filler: Filler::new(reply_bytes) };
+        let node = Node { cost: Duration::ZERO, filler: Filler::default(), reply_bytes };
         let mut reply = Vec::new();
         let (served, read) = tokio::join!(node.converse(server), async {
             client.write_all(request.as_bytes()).await?;
@@ -234,6 +243,15 @@ mod tests {
             assert!(reply.starts_with(head) && reply.ends_with(b"}\n\n"));
             assert_eq!(result.len() as u64, bytes);
             serde_json::from_slice::<serde_json::Value>(result).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_method_may_say_how_long_a_result_it_wants() {
+        let frame = r#"{"jsonrpc":"2.0","id":1,"result":}"#.len() + 2;
+        for (method, bytes) in [("reply-5000", 5_000), ("reply-1", MIN_RESULT), ("reply-x", 100)] {
+            let reply = ask(100, &format!(r#"{{"id":1,"method":"{method}"}}"#)).await;
+            assert_eq!((reply.len() - frame) as u64, bytes, "{method}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::calls::{Plan, Tally};
+use crate::calls::Tally;
 use crate::failure::{Failure, Result};
 use crate::process::{Meter, Usage};
 
@@ -17,6 +17,7 @@ pub struct Report {
     calls: u64,
     seconds: f64,
     reply_bytes: u64,
+    mb_per_s: f64,
     lost_connections: u64,
     /// Processor time per call, user and system, this process's.
     client_cpu_us: Option<f64>,
@@ -29,6 +30,7 @@ pub struct Report {
 struct Server {
     server_cpu_us: Option<f64>,
     server_rss_before_kb: u64,
+    server_rss_after_kb: u64,
     server_rss_peak_kb: u64,
 }
 
@@ -40,9 +42,10 @@ impl Report {
         let answered = calls + tally.errors;
         let cpu_us =
             |usage: &Usage| (answered > 0).then(|| tenths(usage.cpu.as_secs_f64() * 1e6 / answered as f64));
+        let per_s = |amount: f64| if seconds > 0.0 { tenths(amount / seconds) } else { 0.0 };
         let quantile = |share| tally.latencies.quantile_us(share).map(tenths);
         Self {
-            calls_per_s: if seconds > 0.0 { tenths(calls as f64 / seconds) } else { 0.0 },
+            calls_per_s: per_s(calls as f64),
             p50_us: quantile(0.5),
             p99_us: quantile(0.99),
             p999_us: quantile(0.999),
@@ -50,11 +53,13 @@ impl Report {
             calls,
             seconds: (seconds * 1e3).round() / 1e3,
             reply_bytes: tally.reply_bytes,
+            mb_per_s: per_s(tally.reply_bytes as f64 / 1e6),
             lost_connections: tally.lost_connections,
             client_cpu_us: cpu_us(&client),
             server: server.map(|usage| Server {
                 server_cpu_us: cpu_us(&usage),
                 server_rss_before_kb: usage.rss_before_kb,
+                server_rss_after_kb: usage.rss_after_kb,
                 server_rss_peak_kb: usage.rss_peak_kb,
             }),
         }
@@ -66,11 +71,11 @@ impl Report {
     }
 
     /// A few lines to read.
-    pub fn text(&self, what: &str, plan: &Plan) -> String {
+    pub fn text(&self, what: &str, shape: &str) -> String {
         let us = |value: Option<f64>| value.map_or("-".to_owned(), |us| format!("{us} µs"));
         let mut text = format!(
-            "{what}: {} calls/s, p50 {}, p99 {}, p99.9 {}, errors {}\n  {} calls in {} s on {} \
-             connection(s) with {} in flight; replies {:.1} MB, {:.1} MB/s; client CPU {} a call",
+            "{what}: {} calls/s, p50 {}, p99 {}, p99.9 {}, errors {}\n  {} calls in {} s on \
+             {shape}; replies {:.1} MB, {} MB/s; client CPU {} a call",
             self.calls_per_s,
             us(self.p50_us),
             us(self.p99_us),
@@ -78,10 +83,8 @@ impl Report {
             self.errors,
             self.calls,
             self.seconds,
-            plan.connections,
-            plan.in_flight,
             self.reply_bytes as f64 / 1e6,
-            self.reply_bytes as f64 / 1e6 / self.seconds.max(1e-9),
+            self.mb_per_s,
             us(self.client_cpu_us),
         );
         if let Some(server) = &self.server {
@@ -127,23 +130,26 @@ mod tests {
     use std::time::Duration;
 
     fn usage(cpu_ms: u64) -> Usage {
-        Usage { cpu: Duration::from_millis(cpu_ms), rss_before_kb: 10, rss_peak_kb: 12 }
+        Usage { cpu: Duration::from_millis(cpu_ms), rss_before_kb: 10, rss_after_kb: 11, rss_peak_kb: 12 }
     }
 
     #[test]
     fn a_report_has_the_fields_scripts_read() {
-        let mut tally = Tally { errors: 1, elapsed: Duration::from_secs(2), ..Tally::default() };
+        let mut tally =
+            Tally { errors: 1, reply_bytes: 3_000_000, elapsed: Duration::from_secs(2), ..Tally::default() };
         for _ in 0..3 {
             tally.latencies.record(Duration::from_micros(100));
         }
         let report = Report::new(&tally, usage(4), Some(usage(8)));
         let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         assert_eq!(json["calls_per_s"], 1.5);
+        assert_eq!(json["mb_per_s"], 1.5);
         assert!((99.0..101.0).contains(&json["p999_us"].as_f64().unwrap()));
         assert_eq!(json["errors"], 1);
         assert_eq!(json["client_cpu_us"], 1_000.0);
         assert_eq!(json["server_cpu_us"], 2_000.0);
         assert_eq!(json["server_rss_before_kb"], 10);
+        assert_eq!(json["server_rss_after_kb"], 11);
         assert_eq!(json["server_rss_peak_kb"], 12);
     }
 

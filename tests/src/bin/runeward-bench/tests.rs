@@ -13,12 +13,14 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::calls::{self, Plan, Tally};
 use crate::load::{self, Request};
 use crate::uri::Target;
+use crate::{handshakes, idle};
 
 const PLAN: Plan = Plan {
     connections: 3,
     in_flight: 4,
     duration: Duration::from_secs(60),
     calls: Some(300),
+    rate: None,
     patience: Duration::from_secs(20),
     threads: 2,
 };
@@ -110,6 +112,33 @@ fn time_ends_a_run() {
     let tally = run(&plan, false, "getinfo", "[]");
     assert_eq!(tally.errors, 0);
     assert!(tally.latencies.total() > 0 && tally.elapsed < Duration::from_secs(5), "{tally:?}");
+}
+
+/// Two calls of each connection at 0, 1/3 and 2/3 of an interval, whatever is still in flight.
+#[test]
+fn calls_keep_a_pace() {
+    let plan = Plan { duration: Duration::from_millis(1_900), calls: None, rate: Some(1.0), ..PLAN };
+    let plan = Plan { threads: 1, ..plan };
+    let tally = run(&plan, false, "getinfo", "[]");
+    assert_eq!((tally.latencies.total(), tally.errors), (6, 0), "{tally:?}");
+    assert!(tally.elapsed >= Duration::from_millis(1_600), "{tally:?}");
+}
+
+#[test]
+fn handshakes_are_counted() {
+    for websocket in [false, true] {
+        let target = serve(websocket);
+        let (tally, ()) = handshakes::run(&target, 3, Duration::from_millis(300), || Ok(())).unwrap();
+        assert!(tally.latencies.total() >= 3 && tally.errors == 0, "{tally:?}");
+    }
+}
+
+#[test]
+fn idle_connections_are_kept() {
+    let report = idle::run(&serve(true), 5, Duration::from_millis(100), Some(std::process::id())).unwrap();
+    let json: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+    assert_eq!((json["connections"].as_u64(), json["lost_connections"].as_u64()), (Some(5), Some(0)));
+    assert!(json["bytes_per_connection"].is_number());
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl FromStr for Target {
 }
 
 impl Target {
+    /// What BOLT 8 runs over, for people.
+    pub fn over(&self) -> &'static str {
+        if self.websocket { "over WebSocket" } else { "over TCP" }
+    }
+
     /// `HOST:PORT[/…]?pubkey=NODEID[&rune=RUNE]`
     fn standard(rest: &str, websocket: bool) -> Result<Self> {
         let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));

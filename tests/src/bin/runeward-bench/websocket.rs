@@ -8,11 +8,15 @@ use std::task::{Context, Poll, ready};
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The most bytes put into one frame.
 const FRAME: usize = 64 * 1_024;
+
+/// How much is read at once. Each connection holds so much memory, and there may be 10,000.
+const READ: usize = 16 * 1_024;
 
 /// The client's end of a WebSocket.
 pub struct WebSocket {
@@ -24,7 +28,9 @@ pub struct WebSocket {
 impl WebSocket {
     /// Asks the server at the other end of `stream` to speak WebSocket.
     pub async fn upgrade(stream: TcpStream, address: &str) -> io::Result<Self> {
-        let (inner, _response) = client_async(format!("ws://{address}/"), stream).await.map_err(to_io)?;
+        let config = WebSocketConfig::default().read_buffer_size(READ);
+        let upgraded = client_async_with_config(format!("ws://{address}/"), stream, Some(config)).await;
+        let (inner, _response) = upgraded.map_err(to_io)?;
         Ok(Self { inner, unread: Bytes::new() })
     }
 }
