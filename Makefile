@@ -40,6 +40,8 @@ lint: rust
 unit: rust
 	cargo build --workspace --locked
 	cargo test --workspace --locked
+	$(call have,node,install Node.js 20 or newer from https://nodejs.org)
+	node --test tests/bench/report.test.mjs
 
 doc: rust
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
@@ -61,10 +63,11 @@ deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licenc
 advisories: $(DENY)/bin/cargo-deny ## The dependencies against the advisory database, which it downloads
 	$(DENY)/bin/cargo-deny --locked check advisories
 
-bench: rust ## Calls per second and latency: a node alone, and the same node through the gateway
+bench: rust ## What the gateway costs, beside what it must, into the README (ARGS=quick: a look that only prints)
+	$(call need,command -v python3,python3)
 	$(call have,node,install Node.js 20 or newer from https://nodejs.org)
 	cargo build --release --locked -p runeward -p runeward-tests
-	node tests/bench.mjs $(TARGET)/release
+	node tests/bench/bench.mjs $(TARGET)/release $(ARGS)
 
 fuzz: rust $(VENV)/bin/pytest $(CARGO_FUZZ)/bin/cargo-fuzz ## The long runs: property tests, 1,000,000 runes against PyPI `runes`, FUZZ_SECONDS of each fuzz target
 	PROPTEST_CASES=25600 cargo test --release --workspace --locked --lib --test properties

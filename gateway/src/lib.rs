@@ -26,6 +26,12 @@ mod store;
 mod websocket;
 
 pub use cli::Cli;
+/// What the bench in `tests` times from inside.
+#[doc(hidden)]
+pub mod bench {
+    pub use crate::gate::bench::parse_request;
+    pub use crate::node::bench::scan_reply;
+}
 /// What the fuzz targets in `tests/fuzz` reach of the gate.
 #[cfg(fuzzing)]
 pub use gate::fuzzing;

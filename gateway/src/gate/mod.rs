@@ -9,8 +9,9 @@
 //! - `filter`: the form of a reply filter.
 //! - `permit`: leave to run one command; a node call takes one.
 //! - `reply`: the replies the gateway makes itself.
-//! - `fuzzing`: what the fuzz targets ask, built for them alone.
+//! - `bench`, `fuzzing`: what the bench times and the fuzz targets ask; the latter built for them alone.
 
+pub mod bench;
 mod check;
 mod filter;
 #[cfg(fuzzing)]

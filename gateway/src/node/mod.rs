@@ -4,8 +4,10 @@
 //! - here: the pool of sockets, one call at a time on each; whether the node is up, and the right one.
 //! - `questions`: what the gateway itself asks the node.
 //! - `scanner`: where a reply ends, and the client's id put back.
+//! - `bench`: what the bench times.
 //! - `demo`: a small node of our own behind the very same kind of socket.
 
+pub mod bench;
 pub mod demo;
 mod questions;
 mod scanner;

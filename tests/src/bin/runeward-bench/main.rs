@@ -5,7 +5,7 @@
 //! - `direct`, `load`: the same load on that socket and on a commando server; each is a transport
 //!   for `calls`, which makes the calls and times them; `slots` are those of one connection.
 //! - `handshakes`, `idle`: connections that make no calls.
-//! - `runes`: what checking a rune costs, in process.
+//! - `floors`: what the gateway computes, beside what it has to compute, in process.
 //! - `uri`, `websocket`: where a commando server is and how its port is spoken to.
 //! - `json`, `histogram`, `process`, `report`: what a reply is, how long it took, what it cost, and
 //!   how that is shown.
@@ -15,6 +15,7 @@
 mod calls;
 mod direct;
 mod failure;
+mod floors;
 mod handshakes;
 mod histogram;
 mod idle;
@@ -23,7 +24,6 @@ mod load;
 mod node;
 mod process;
 mod report;
-mod runes;
 mod slots;
 mod uri;
 mod websocket;
@@ -141,8 +141,21 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Times the check of runes of several sizes, the worst that are taken among them
-    Runes,
+    /// Times what the gateway computes beside the least that it could
+    ///
+    /// Handshakes, messages, runes of several sizes, requests and replies, each in turn with its floor:
+    /// the same libraries doing only what cannot be left out. Needs no server.
+    Floors {
+        /// What to time, such as `handshake`; everything by default
+        names: Vec<String>,
+        /// Turns of each, of which the median is told
+        #[arg(long, value_name = "N", default_value_t = 201, value_parser = positive)]
+        turns: usize,
+        /// Print one line of JSON: an array of {"name","what","floor_is","us","floor_us","ratio",
+        /// "ratio_low","ratio_high"}
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 const IDLE_JSON: &str = "\
@@ -250,7 +263,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Handshakes { uri, common } => common.measure_handshakes(&uri.parse()?),
         Command::Idle { uri, common } => common.measure_idle(&uri.parse()?),
-        Command::Runes => runes::run(),
+        Command::Floors { names, turns, json } => {
+            let rows = floors::run(&names, turns)?;
+            println!("{}", if json { floors::json(&rows)? } else { floors::text(&rows) });
+            Ok(())
+        }
     }
 }
 

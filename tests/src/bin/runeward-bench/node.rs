@@ -9,13 +9,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
 use crate::failure::{Failure, Result};
 use crate::json::{NotAnObject, Scanner};
+use crate::process::thread_time;
 
 /// What `getinfo` answers: the fields a gateway or a client reads at start.
 const GETINFO: &str = r#"{"id":"0266e4598d1d3c415f572a8488830b60f7e744ed9235eb0b1ba93283b315c03518","alias":"runeward-bench","color":"0266e4","num_peers":0,"num_pending_channels":0,"num_active_channels":0,"num_inactive_channels":0,"address":[],"binding":[],"version":"v26.06.6","blockheight":0,"network":"regtest","fees_collected_msat":0,"lightning-dir":"/nonexistent/regtest","our_features":{"init":"800898880a8a59a1","node":"808898880a8a59a1","channel":"","invoice":"02000002024100"}}"#;
@@ -202,11 +202,6 @@ fn burn(cost: Duration) {
     while thread_time() < until {
         std::hint::spin_loop();
     }
-}
-
-/// Processor time of this thread so far.
-fn thread_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::failure::{Failure, Result};
 
@@ -32,6 +33,11 @@ pub fn allow_connections(connections: usize) -> Result<()> {
     limit.current = Some(needed);
     setrlimit(Resource::Nofile, limit)
         .map_err(|why| Failure::refused(format!("cannot raise ulimit -n: {why}")))
+}
+
+/// Processor time of this thread so far.
+pub fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// A process under observation.

@@ -1,0 +1,91 @@
+// The figures as a table to read in a terminal, and as the README's section.
+import { cpus } from 'node:os'
+import { short } from './numbers.mjs'
+
+const BEGIN = '<!-- performance: from here on written by `make bench` -->'
+const END = '<!-- performance: up to here -->'
+const mark = (good) => (good === null ? '' : good ? 'reached' : 'missed')
+const grouped = (value) => Math.round(value).toLocaleString('en')
+const mib = (kb) => `${(kb / 1024).toFixed(1)}`
+
+// What the figures were measured on, and when.
+export function machine() {
+  const [{ model }] = cpus()
+  const date = new Date().toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric' })
+  return `${model}, ${cpus().length} cores, ${date}`
+}
+
+export function terminal(rows) {
+  const width = Math.max(...rows.map(({ what }) => what.length))
+  const line = ({ what, measured, spread, goal, good, beside }) =>
+    `${what.padEnd(width)}  ${measured.padStart(16)}  ${spread.padEnd(16)} ${goal.padEnd(16)} ${mark(good).padEnd(8)} ${beside}`.trimEnd()
+  return rows.map(line).join('\n')
+}
+
+// The growth tables: {title, head, lines}.
+export function growthTables({ idle, active, restrictions, replies, runes }) {
+  return [
+    {
+      title: 'Idle connections',
+      head: ['connections', 'TCP, MiB', 'WebSocket, MiB', 'TCP, KiB each', 'WebSocket, KiB each'],
+      lines: idle.map(({ count, tcpKb, wsKb }) => [grouped(count), mib(tcpKb), mib(wsKb), (tcpKb / count).toFixed(1), (wsKb / count).toFixed(1)]),
+    },
+    {
+      title: 'Connections that call as fast as they are answered',
+      head: ['connections', 'calls/s', 'CPU a call, µs', 'p50, µs', 'p99, µs'],
+      lines: active.map(({ count, calls_per_s, cpuUs, p50_us, p99_us }) => [count, calls_per_s, cpuUs, p50_us, p99_us].map(grouped)),
+    },
+    {
+      title: 'Restrictions of the rune',
+      head: ['restrictions', 'calls/s', 'CPU a call, µs'],
+      lines: restrictions.map(({ count, calls_per_s, cpuUs }) => [grouped(count), grouped(calls_per_s), cpuUs.toFixed(1)]),
+    },
+    {
+      title: 'Length of a reply',
+      head: ['bytes', 'MB/s at the client', 'MB per second of gateway CPU', 'memory it takes, MiB'],
+      lines: replies.map(({ bytes, mb_per_s, mbPerCore, grownKb }) => [short(bytes), grouped(mb_per_s), grouped(mbPerCore), mib(grownKb)]),
+    },
+    {
+      title: 'Runes handed out',
+      head: ['runes', 'start to ready, ms', 'memory, MiB', 'calls/s'],
+      lines: runes.map(({ count, readyMs, rssKb, calls_per_s }) => [short(count), grouped(readyMs), mib(rssKb), grouped(calls_per_s)]),
+    },
+  ]
+}
+
+export function terminalTable({ title, head, lines }) {
+  const widths = head.map((cell, column) => Math.max(cell.length, ...lines.map((line) => line[column].length)))
+  const print = (cells) => cells.map((cell, column) => cell.padStart(widths[column] + 2)).join('')
+  return [title, print(head), ...lines.map(print)].join('\n')
+}
+
+export function markdown(rows, growth, picture, where) {
+  const figures = rows.map(({ what, measured, spread, beside, goal, good }) =>
+    [what, `**${measured}**${spread && ` (${spread})`}`, beside, goal && `${goal}${good ? '' : ' — missed'}`])
+  const tables = growth.map(({ title, head, lines }) => `${title}\n\n${table(head, lines, 'right')}`)
+  return `Measured by \`make bench\` on: ${where}. Client, gateway and node share these cores. What is compared takes turns in
+one run; told are the median and, in brackets, the lowest and highest (in process: the quartiles).
+
+${table(['what', 'measured', 'beside', 'goal'], figures)}
+
+![How the cost grows with connections, restrictions, the length of replies and runes](${picture})
+
+<details>
+<summary>The same growth in numbers</summary>
+
+${tables.join('\n\n')}
+
+</details>`
+}
+
+function table(head, lines, align) {
+  const print = (cells) => `| ${cells.join(' | ')} |`
+  return [head, head.map(() => (align === 'right' ? '---:' : '---')), ...lines].map(print).join('\n')
+}
+
+// `text` with what stands between the two marks replaced.
+export function splice(text, section) {
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
+  if (begin < 0 || end < begin) throw new Error(`the README has no section between ${BEGIN} and ${END}`)
+  return `${text.slice(0, begin + BEGIN.length)}\n${section}\n${text.slice(end)}`
+}
