@@ -1,5 +1,5 @@
 // `make bench`: every figure the gateway is held to, as ratios taken in one run, and how its cost grows. Prints them
-// and writes them, with a picture, into the README; `make bench ARGS=quick` takes two minutes less seriously and only prints.
+// and writes them, with a picture, into the README; with ARGS=quick it takes a short look and only prints.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import * as figures from './figures.mjs'
@@ -25,13 +25,13 @@ const print = (more) => {
 }
 
 console.log(`${machine()}\n`)
-print((await figures.inProcess(system, size)).rows)
+print(await figures.inProcess(system, size))
 print(await figures.handshakesPerCore(system, size))
 print(await figures.calls(system, size))
 const most = await figures.idleConnections(system, size)
 print(most.rows)
 print(await figures.longReply(system, size))
-print((await figures.calmCallers(system, size)).rows)
+print(await figures.calmCallers(system, size))
 print(await figures.coldStart(system, size))
 
 const points = {

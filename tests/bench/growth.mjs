@@ -1,12 +1,26 @@
 // How the cost grows: with connections, restrictions, the length of replies, and runes.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { idle, load, stream, withGateway } from './figures.mjs'
+import { idle, load, stream, withGateway } from './loads.mjs'
 
-export const FULL = { seconds: 2, idle: [10, 100, 1_000], active: [1, 10, 100, 1_000], restrictions: [0, 1, 4, 16, 64, 256], bytes: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8], runes: [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] }
-export const QUICK = { seconds: 0.5, idle: [10, 100], active: [1, 100], restrictions: [0, 16, 256], bytes: [1e3, 1e6], runes: [1, 1_000, 100_000] }
+export const FULL = {
+  seconds: 2,
+  idle: [10, 100, 1_000],
+  active: [1, 10, 100, 1_000],
+  restrictions: [0, 1, 4, 16, 64, 256],
+  bytes: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8],
+  runes: [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
+}
+export const QUICK = {
+  seconds: 0.5,
+  idle: [10, 100],
+  active: [1, 100],
+  restrictions: [0, 16, 256],
+  bytes: [1e3, 1e6],
+  runes: [1, 1_000, 100_000],
+}
 
-// Every rune of a large estate: a name, two restrictions.
+// Many runes at once, as `rune create` would have left them.
 const FILL = `
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1]) as database:
@@ -28,7 +42,7 @@ export async function byIdleConnections(system, size, most) {
   }
   points.push({ count: most.tcp.connections, tcp: most.tcp, ws: most.ws })
   const kb = (report) => report.server_rss_after_kb - report.server_rss_before_kb
-  return points.map(({ count, tcp, ws }) => ({ count, tcpKb: kb(tcp), wsKb: kb(ws), gatewayKb: tcp.server_rss_after_kb }))
+  return points.map(({ count, tcp, ws }) => ({ count, tcpKb: kb(tcp), wsKb: kb(ws) }))
 }
 
 export const byActiveConnections = (system, size) => withGateway(system, 0, async (gateway) => {

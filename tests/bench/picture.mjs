@@ -10,12 +10,12 @@ const STYLE = `
   text { font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #59636e }
   .title { font-size: 13px; font-weight: 600; fill: #1f2328 } .end { text-anchor: end } .middle { text-anchor: middle }
   .line { fill: none; stroke-width: 2.25; stroke-linejoin: round; stroke-linecap: round }
-  .a { stroke: #0969da } .b { stroke: #bc4c00 } .dot.a { fill: #0969da } .dot.b { fill: #bc4c00 } .dot { stroke: none }
-  text.a { fill: #0969da; stroke: none; font-weight: 600 } text.b { fill: #bc4c00; stroke: none; font-weight: 600 }
+  tspan { font-weight: 600 }
+  .line.a { stroke: #0969da } .dot.a, tspan.a { fill: #0969da } .line.b { stroke: #bc4c00 } .dot.b, tspan.b { fill: #bc4c00 }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117 } .panel { fill: #151b23; stroke: #30363d } .grid { stroke: #2a313a }
     text { fill: #9198a1 } .title { fill: #f0f6fc }
-    .a { stroke: #4493f8 } .b { stroke: #f0883e } .dot.a, text.a { fill: #4493f8 } .dot.b, text.b { fill: #f0883e }
+    .line.a { stroke: #4493f8 } .dot.a, tspan.a { fill: #4493f8 } .line.b { stroke: #f0883e } .dot.b, tspan.b { fill: #f0883e }
   }`
 
 // What is drawn of the figures: {title, unit of y, label of x, series: [{name, points: [[x, y]…]}]}.
@@ -23,12 +23,50 @@ export function panels({ idle, active, restrictions, replies, runes }) {
   const line = (name, points, x, y) => ({ name, points: points.map((point) => [x(point), y(point)]) })
   const count = (point) => point.count
   return [
-    { title: 'Memory of idle connections', y: 'MiB', x: 'connections', series: [line('TCP', idle, count, (p) => p.tcpKb / 1024), line('WebSocket', idle, count, (p) => p.wsKb / 1024)] },
-    { title: 'Calls a second', y: 'per second', x: 'connections, each calling without a pause', linear: true, series: [line('calls', active, count, (p) => p.calls_per_s)] },
-    { title: 'Latency of a call', y: 'µs', x: 'connections, each calling without a pause', series: [line('p50', active, count, (p) => p.p50_us), line('p99', active, count, (p) => p.p99_us)] },
-    { title: 'Gateway CPU per call', y: 'µs', x: 'restrictions of the rune', linear: true, series: [line('CPU', restrictions, (p) => p.count + 1, (p) => p.cpuUs)] },
-    { title: 'Speed of long replies', y: 'MB per second', x: 'bytes of a reply', series: [line('at the client', replies, (p) => p.bytes, (p) => p.mb_per_s), line('per core', replies, (p) => p.bytes, (p) => p.mbPerCore)] },
-    { title: 'Runes handed out', y: 'ms and MiB', x: 'runes', series: [line('start, ms', runes, count, (p) => p.readyMs), line('memory, MiB', runes, count, (p) => p.rssKb / 1024)] },
+    {
+      title: 'Memory of idle connections',
+      y: 'MiB',
+      x: 'connections',
+      series: [line('TCP', idle, count, (p) => p.tcpKb / 1024), line('WebSocket', idle, count, (p) => p.wsKb / 1024)],
+    },
+    {
+      title: 'Calls a second',
+      y: 'per second',
+      x: 'connections, each calling without a pause',
+      linear: true,
+      series: [line('calls', active, count, (p) => p.calls_per_s)],
+    },
+    {
+      title: 'Latency of a call',
+      y: 'µs',
+      x: 'connections, each calling without a pause',
+      series: [line('p50', active, count, (p) => p.p50_us), line('p99', active, count, (p) => p.p99_us)],
+    },
+    {
+      title: 'Gateway CPU per call',
+      y: 'µs',
+      x: 'restrictions of the rune',
+      linear: true,
+      series: [line('CPU', restrictions, (p) => p.count + 1, (p) => p.cpuUs)],
+    },
+    {
+      title: 'Speed of long replies',
+      y: 'MB per second',
+      x: 'bytes of a reply',
+      series: [
+        line('at the client', replies, (p) => p.bytes, (p) => p.mb_per_s),
+        line('per core', replies, (p) => p.bytes, (p) => p.mbPerCore),
+      ],
+    },
+    {
+      title: 'Runes handed out',
+      y: 'ms and MiB',
+      x: 'runes',
+      series: [
+        line('start, ms', runes, count, (p) => p.readyMs),
+        line('memory, MiB', runes, count, (p) => p.rssKb / 1024),
+      ],
+    },
   ]
 }
 
@@ -64,19 +102,22 @@ function drawPanel({ title, y: unit, x: label, linear, series }) {
 
   const grid = ticks.map((tick) => {
     const y = round(placeY(tick))
-    return `<line class="grid" x1="${left}" x2="${width - right}" y1="${y}" y2="${y}"/><text class="end" x="${left - 6}" y="${y + 4}">${short(tick)}</text>`
+    const line = `<line class="grid" x1="${left}" x2="${width - right}" y1="${y}" y2="${y}"/>`
+    return `${line}<text class="end" x="${left - 6}" y="${y + 4}">${short(tick)}</text>`
   })
   const shown = xs.filter((x, index) => xs.indexOf(x) === index)
-  const axis = shown.map((x) => `<text class="middle" x="${round(placeX(x))}" y="${height - bottom + 15}">${tickName(x, label)}</text>`)
+  const axis = shown.map((x) =>
+    `<text class="middle" x="${round(placeX(x))}" y="${height - bottom + 15}">${tickName(x, label)}</text>`)
   const lines = series.map(({ points }, index) => {
     const kind = 'ab'[index]
-    const places = points.map(([x, y]) => `${round(placeX(x))},${round(placeY(Math.max(y, y0)))}`)
-    const dots = places.map((place) => place.split(',')).map(([x, y]) => `<circle class="dot ${kind}" cx="${x}" cy="${y}" r="3"/>`)
+    const places = points.map(([x, y]) => [round(placeX(x)), round(placeY(Math.max(y, y0)))])
+    const dots = places.map(([x, y]) => `<circle class="dot ${kind}" cx="${x}" cy="${y}" r="3"/>`)
     return `<polyline class="line ${kind}" points="${places.join(' ')}"/>${dots.join('')}`
   })
-  const legend = series.length > 1 ? series.map(({ name }, index) => `<text class="${'ab'[index]}" x="${width - right - 86 * (series.length - 1 - index)}" y="42" text-anchor="end">${escape(name)}</text>`) : []
+  const names = series.map(({ name }, index) => `<tspan class="${'ab'[index]}" dx="${14 * index}">${escape(name)}</tspan>`)
+  const legend = series.length > 1 ? `<text class="end" x="${width - right}" y="42">${names.join('')}</text>` : ''
   return `<rect class="panel" width="${width}" height="${height}" rx="6"/>
-<text class="title" x="14" y="24">${escape(title)}</text><text x="14" y="42">${escape(unit)}</text>${legend.join('')}
+<text class="title" x="14" y="24">${escape(title)}</text><text x="14" y="42">${escape(unit)}</text>${legend}
 ${grid.join('')}
 ${axis.join('')}<text class="middle" x="${(left + width - right) / 2}" y="${height - 6}">${escape(label)}</text>
 ${lines.join('\n')}`

@@ -1,11 +1,10 @@
 // The figures as a table to read in a terminal, and as the README's section.
 import { cpus } from 'node:os'
-import { short } from './numbers.mjs'
+import { grouped, short } from './numbers.mjs'
 
 const BEGIN = '<!-- performance: from here on written by `make bench` -->'
 const END = '<!-- performance: up to here -->'
 const mark = (good) => (good === null ? '' : good ? 'reached' : 'missed')
-const grouped = (value) => Math.round(value).toLocaleString('en')
 const mib = (kb) => `${(kb / 1024).toFixed(1)}`
 
 // What the figures were measured on, and when.
@@ -17,8 +16,10 @@ export function machine() {
 
 export function terminal(rows) {
   const width = Math.max(...rows.map(({ what }) => what.length))
-  const line = ({ what, measured, spread, goal, good, beside }) =>
-    `${what.padEnd(width)}  ${measured.padStart(16)}  ${spread.padEnd(16)} ${goal.padEnd(16)} ${mark(good).padEnd(8)} ${beside}`.trimEnd()
+  const line = ({ what, measured, spread, goal, good, beside }) => {
+    const [told, verdict] = [`${measured.padStart(12)}  ${spread.padEnd(13)}`, `${goal.padEnd(10)}  ${mark(good).padEnd(7)}`]
+    return `${what.padEnd(width)}  ${told}  ${verdict}  ${beside}`.trimEnd()
+  }
   return rows.map(line).join('\n')
 }
 
@@ -28,12 +29,14 @@ export function growthTables({ idle, active, restrictions, replies, runes }) {
     {
       title: 'Idle connections',
       head: ['connections', 'TCP, MiB', 'WebSocket, MiB', 'TCP, KiB each', 'WebSocket, KiB each'],
-      lines: idle.map(({ count, tcpKb, wsKb }) => [grouped(count), mib(tcpKb), mib(wsKb), (tcpKb / count).toFixed(1), (wsKb / count).toFixed(1)]),
+      lines: idle.map(({ count, tcpKb, wsKb }) =>
+        [grouped(count), mib(tcpKb), mib(wsKb), (tcpKb / count).toFixed(1), (wsKb / count).toFixed(1)]),
     },
     {
       title: 'Connections that call as fast as they are answered',
       head: ['connections', 'calls/s', 'CPU a call, µs', 'p50, µs', 'p99, µs'],
-      lines: active.map(({ count, calls_per_s, cpuUs, p50_us, p99_us }) => [count, calls_per_s, cpuUs, p50_us, p99_us].map(grouped)),
+      lines: active.map(({ count, calls_per_s, cpuUs, p50_us, p99_us }) =>
+        [count, calls_per_s, cpuUs, p50_us, p99_us].map(grouped)),
     },
     {
       title: 'Restrictions of the rune',
@@ -43,12 +46,14 @@ export function growthTables({ idle, active, restrictions, replies, runes }) {
     {
       title: 'Length of a reply',
       head: ['bytes', 'MB/s at the client', 'MB per second of gateway CPU', 'memory it takes, MiB'],
-      lines: replies.map(({ bytes, mb_per_s, mbPerCore, grownKb }) => [short(bytes), grouped(mb_per_s), grouped(mbPerCore), mib(grownKb)]),
+      lines: replies.map(({ bytes, mb_per_s, mbPerCore, grownKb }) =>
+        [short(bytes), grouped(mb_per_s), grouped(mbPerCore), mib(grownKb)]),
     },
     {
       title: 'Runes handed out',
       head: ['runes', 'start to ready, ms', 'memory, MiB', 'calls/s'],
-      lines: runes.map(({ count, readyMs, rssKb, calls_per_s }) => [short(count), grouped(readyMs), mib(rssKb), grouped(calls_per_s)]),
+      lines: runes.map(({ count, readyMs, rssKb, calls_per_s }) =>
+        [short(count), grouped(readyMs), mib(rssKb), grouped(calls_per_s)]),
     },
   ]
 }

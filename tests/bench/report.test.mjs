@@ -1,7 +1,7 @@
 // The numbers, tables and picture of the bench, without a run.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { median, short, summary } from './numbers.mjs'
+import { KIB, PERCENT, TIMES, atLeast, atMost, figure, median, short, summary } from './numbers.mjs'
 import { draw, panels } from './picture.mjs'
 import { growthTables, machine, markdown, splice, terminal } from './report.mjs'
 
@@ -22,7 +22,15 @@ test('numbers are summed up and written short', () => {
   assert.equal(median([3, 1, 2]), 2)
   assert.equal(median([4, 1, 2, 3]), 2.5)
   assert.deepEqual(summary([3, 1, 2]), { mid: 2, low: 1, high: 3 })
-  assert.deepEqual([0.25, 7, 150, 1_500, 1e6, 1e8].map(short), ['0.25', '7', '150', '1.5k', '1M', '100M'])
+  assert.deepEqual([0.25, 7, 256, 1_500, 1e6, 1e8].map(short), ['0.25', '7', '256', '1.5k', '1M', '100M'])
+})
+
+test('a figure is the median of its turns, held against its goal', () => {
+  const reached = { what: 'a', measured: '1.05 ×', spread: '1.00–1.30', beside: 'b', goal: '≤ 1.1 ×', good: true }
+  assert.deepEqual(figure('a', [1, 1.3, 1.05], TIMES, atMost(1.1), 'b'), reached)
+  const missed = { what: 'c', measured: '50 %', spread: '', beside: '', goal: '≥ 75 %', good: false }
+  assert.deepEqual(figure('c', [0.5], PERCENT, atLeast(0.75)), missed)
+  assert.deepEqual(figure('d', [4], KIB), { what: 'd', measured: '4.00 KiB', spread: '', beside: '', goal: '', good: null })
 })
 
 test('a missed goal is said to be missed', () => {

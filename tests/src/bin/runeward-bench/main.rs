@@ -219,6 +219,7 @@ struct Calls {
 
 /// Options of a run whose calls can be chosen.
 #[derive(Args)]
+#[group(id = "load_options")]
 struct Load {
     #[command(flatten)]
     calls: Calls,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::{CommandFactory, Parser};
 use runeward_noise::{Identity, Reader, Sealer};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -148,6 +149,25 @@ fn a_peer_that_is_another_node_is_not_loaded() {
     let request = request("getinfo", "[]");
     let why = calls::run(&PLAN, || load::open(&target, &request), || Ok(())).unwrap_err();
     assert!(why.to_string().contains("is its node id"), "{why}");
+}
+
+#[test]
+fn arguments_are_checked() {
+    crate::Cli::command().debug_assert();
+    let taken = |args: &str| crate::Cli::try_parse_from(args.split(' ')).is_ok();
+    assert!(taken("runeward-bench load URI --rune -x --rate 0.5 --connections 1000 --server-pid 1 --json"));
+    assert!(taken("runeward-bench stream URI --bytes 1000 --in-flight 2 --calls 3"));
+    assert!(taken("runeward-bench idle URI --connections 10000 --seconds 65"));
+    assert!(taken("runeward-bench floors handshake rune_3 --turns 11 --json"));
+    for refused in [
+        "load URI --rate 0",
+        "load URI --connections 0",
+        "stream URI --bytes 1",
+        "idle URI --in-flight 2",
+        "handshakes URI --seconds 0",
+    ] {
+        assert!(!taken(&format!("runeward-bench {refused}")), "{refused}");
+    }
 }
 
 fn run(plan: &Plan, websocket: bool, method: &str, params: &str) -> Tally {
