@@ -10,8 +10,8 @@ const KEPT_ALIVE_S = 65
 const FLAT_MIB = 4
 
 export const FULL = {
-  turns: 5,
-  seconds: 2,
+  turns: 9,
+  seconds: 1,
   floorTurns: 201,
   idle: 10_000,
   idleSeconds: KEPT_ALIVE_S,

@@ -1,10 +1,12 @@
 // How the cost grows: with connections, restrictions, the length of replies, and runes.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { idle, load, stream, withGateway } from './loads.mjs'
+import { idle, inTurns, load, stream, withGateway } from './loads.mjs'
+import { median } from './numbers.mjs'
 
 export const FULL = {
-  seconds: 2,
+  turns: 3,
+  seconds: 1,
   idle: [10, 100, 1_000],
   active: [1, 10, 100, 1_000],
   restrictions: [0, 1, 4, 16, 64, 256],
@@ -12,6 +14,7 @@ export const FULL = {
   runes: [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
 }
 export const QUICK = {
+  turns: 1,
   seconds: 0.5,
   idle: [10, 100],
   active: [1, 100],
@@ -47,34 +50,34 @@ export async function byIdleConnections(system, size, most) {
 
 export const byActiveConnections = (system, size) => withGateway(system, 0, async (gateway) => {
   const rune = await gateway.rune()
-  const points = []
-  for (const count of size.active) {
-    const { calls_per_s, server_cpu_us, p50_us, p99_us } = await load(system, gateway, rune, count, 1, size.seconds)
-    points.push({ count, calls_per_s, cpuUs: server_cpu_us, p50_us, p99_us })
-  }
-  return points
+  return medians(size, size.active, (count) => load(system, gateway, rune, count, 1, size.seconds), (count, report) =>
+    ({ count, calls_per_s: report.calls_per_s, cpuUs: report.server_cpu_us, p50_us: report.p50_us, p99_us: report.p99_us }))
 })
 
 export const byRestrictions = (system, size) => withGateway(system, 0, async (gateway) => {
-  const points = []
-  for (const count of size.restrictions) {
-    const rune = await gateway.rune(...Array(count).fill('method/withdraw'))
-    const { calls_per_s, server_cpu_us } = await load(system, gateway, rune, 16, 1, size.seconds)
-    points.push({ count, calls_per_s, cpuUs: server_cpu_us })
-  }
-  return points
+  const runes = {}
+  for (const count of size.restrictions) runes[count] = await gateway.rune(...Array(count).fill('method/withdraw'))
+  return medians(size, size.restrictions, (count) => load(system, gateway, runes[count], 16, 1, size.seconds),
+    (count, report) => ({ count, calls_per_s: report.calls_per_s, cpuUs: report.server_cpu_us }))
 })
 
 export const byReplySize = (system, size) => withGateway(system, 0, async (gateway) => {
   const rune = await gateway.rune()
-  const points = []
-  for (const bytes of size.bytes) {
-    const report = await stream(system, gateway, rune, bytes, '--seconds', `${size.seconds}`)
+  const fetch = (bytes) => stream(system, gateway, rune, bytes, '--seconds', `${size.seconds}`)
+  return medians(size, size.bytes, fetch, (bytes, report) => {
     const grownKb = report.server_rss_peak_kb - report.server_rss_before_kb
-    points.push({ bytes, mb_per_s: report.mb_per_s, mbPerCore: bytes / report.server_cpu_us, grownKb })
-  }
-  return points
+    return { bytes, mb_per_s: report.mb_per_s, mbPerCore: bytes / report.server_cpu_us, grownKb }
+  })
 })
+
+// Measures all points in turns: of each the medians of what `point` takes from its reports.
+async function medians(size, points, run, point) {
+  const reports = await inTurns(size.turns, Object.fromEntries(points.map((at) => [at, () => run(at)])))
+  return points.map((at) => {
+    const taken = reports[at].map((report) => point(at, report))
+    return Object.fromEntries(Object.keys(taken[0]).map((key) => [key, median(taken.map((turn) => turn[key]))]))
+  })
+}
 
 export async function byRunes(system, size) {
   const socket = await system.node(0)

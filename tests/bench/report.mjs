@@ -65,18 +65,21 @@ export function terminalTable({ title, head, lines }) {
 }
 
 export function markdown(rows, growth, picture, where) {
-  const figures = rows.map(({ what, measured, spread, beside, goal, good }) =>
-    [what, `**${measured}**${spread && ` (${spread})`}`, beside, goal && `${goal}${good ? '' : ' — missed'}`])
+  const cells = ({ what, measured, spread, beside }) => [what, `**${measured}**${spread && ` (${spread})`}`, beside]
+  const held = rows.filter(({ goal }) => goal).map((row) => [...cells(row), `${row.goal}${row.good ? '' : ' — missed'}`])
+  const others = rows.filter(({ goal }) => !goal).map(cells)
   const tables = growth.map(({ title, head, lines }) => `${title}\n\n${table(head, lines, 'right')}`)
-  return `Measured by \`make bench\` on: ${where}. Client, gateway and node share these cores. What is compared takes turns in
-one run; told are the median and, in brackets, the lowest and highest (in process: the quartiles).
+  return `Measured on: ${where}. Client, gateway and node share these cores. What is compared took turns in one run; shown are
+the median and, in brackets, the lowest and the highest (of what is computed in process: the quartiles).
 
-${table(['what', 'measured', 'beside', 'goal'], figures)}
+${table(['what', 'measured', 'beside', 'goal'], held)}
 
 ![How the cost grows with connections, restrictions, the length of replies and runes](${picture})
 
 <details>
-<summary>The same growth in numbers</summary>
+<summary>The same growth in numbers, and what has no goal</summary>
+
+${table(['what', 'measured', 'beside'], others)}
 
 ${tables.join('\n\n')}
 

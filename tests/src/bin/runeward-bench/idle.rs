@@ -57,7 +57,7 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let meter = || server_pid.map(Meter::of_server).transpose();
-        let (client, opening) = (Meter::of_client()?, meter()?);
+        let opening = meter()?;
         let start = Instant::now();
         let opened: Vec<_> = stream::iter(0..connections)
             .map(|_| async { load::open(target, &Request::default()).await })
@@ -71,7 +71,7 @@ pub fn run(
         for (replies, requests) in opened {
             tasks.spawn(stay(replies, requests, Arc::clone(&pings)));
         }
-        let waiting = meter()?;
+        let (client, waiting) = (Meter::of_client()?, meter()?);
         tokio::time::sleep(duration).await;
         let usage = |meter: Option<Meter>| meter.map(Meter::stop).transpose();
         let (opening, waiting) = (usage(opening)?, usage(waiting)?);

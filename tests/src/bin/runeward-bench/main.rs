@@ -46,8 +46,8 @@ use crate::uri::Target;
 /// Measures a Lightning node's command path: how many calls a second, how late, at what cost
 ///
 /// The load is a closed loop: each connection keeps --in-flight calls under way and makes the next
-/// one when an answer is complete; with --rate it makes its calls at a steady pace instead. Compare `direct`, the node alone, with `load`, the same node
-/// behind a gateway or behind its own commando.
+/// one when an answer is complete; with --rate it makes its calls at a steady pace instead. Compare
+/// `direct`, the node alone, with `load`, the same node behind a gateway or behind its own commando.
 #[derive(Parser)]
 #[command(name = "runeward-bench", version, after_long_help = EXAMPLE)]
 struct Cli {
@@ -86,6 +86,7 @@ enum Command {
     ///
     /// The figure that everything between a client and the node is measured against. With more
     /// than one call in flight, requests are written ahead; a node answers them in order.
+    #[command(after_long_help = CALLS_JSON)]
     Direct {
         /// The node's RPC socket, such as ~/.lightning/bitcoin/lightning-rpc
         socket: PathBuf,
@@ -95,6 +96,7 @@ enum Command {
     /// Puts the load on a commando server: Runeward, or a lightningd's own
     ///
     /// Every connection is a peer of its own, with a key made for the run.
+    #[command(after_long_help = CALLS_JSON)]
     Load {
         /// commando+ws://HOST:PORT?pubkey=NODEID, commando+tcp://HOST:PORT?pubkey=NODEID, NODEID@HOST:PORT
         /// or lnlink:NODEID@HOST:PORT?token=RUNE
@@ -108,6 +110,7 @@ enum Command {
     ///
     /// Calls `reply-N`, which runeward-bench's own node answers with N bytes. Of another node's long
     /// replies, `load --method listchannels` tells the same.
+    #[command(after_long_help = CALLS_JSON)]
     Stream {
         /// As for `load`
         uri: String,
@@ -124,6 +127,7 @@ enum Command {
     ///
     /// Each is by a new peer: connect, shake hands, exchange inits, close. The report counts each as a
     /// call; --connections says how many are being opened at a time.
+    #[command(after_long_help = CALLS_JSON)]
     Handshakes {
         /// As for `load`
         uri: String,
@@ -134,7 +138,7 @@ enum Command {
     ///
     /// Tells the server's memory per connection (with --server-pid). To see what keeps connections
     /// alive, stay longer than the server's interval: 60 s for Runeward.
-    #[command(after_help = IDLE_JSON)]
+    #[command(after_long_help = IDLE_JSON)]
     Idle {
         /// As for `load`
         uri: String,
@@ -158,11 +162,16 @@ enum Command {
     },
 }
 
+const CALLS_JSON: &str = "\
+With --json: {\"calls_per_s\",\"p50_us\",\"p99_us\",\"p999_us\",\"errors\",\"calls\",\"seconds\",\"reply_bytes\",
+\"mb_per_s\",\"lost_connections\",\"client_cpu_us\"}, and with --server-pid \"server_cpu_us\",
+\"server_rss_before_kb\", \"server_rss_after_kb\", \"server_rss_peak_kb\". Rates and times are those of the
+calls that succeeded, null where none did; times are in microseconds, processor time is per call.";
+
 const IDLE_JSON: &str = "\
-With --json: {\"connections\",\"lost_connections\",\"seconds\",\"opening_s\",\"pings\",\"client_cpu_us\"},
-and with --server-pid \"server_cpu_us\", \"server_rss_before_kb\", \"server_rss_after_kb\",
-\"bytes_per_connection\". Processor times are per connection, and the server's is that of the time
-when all are open.";
+With --json: {\"connections\",\"lost_connections\",\"seconds\",\"opening_s\",\"pings\",\"client_cpu_us\"}, and
+with --server-pid \"server_cpu_us\", \"server_rss_before_kb\", \"server_rss_after_kb\",
+\"bytes_per_connection\". Processor times are per connection while all are open, in microseconds.";
 
 #[derive(Args)]
 struct RuneOption {
@@ -184,12 +193,7 @@ struct Common {
     /// Also observe this process on this machine: its processor time a call and its memory
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
-    /// Print one line of JSON; times in microseconds, null where no call succeeded
-    ///
-    /// {"calls_per_s","p50_us","p99_us","p999_us","errors","calls","seconds","reply_bytes","mb_per_s",
-    /// "lost_connections","client_cpu_us"}, and with --server-pid "server_cpu_us",
-    /// "server_rss_before_kb", "server_rss_after_kb", "server_rss_peak_kb". Rates and times are those of
-    /// the calls that succeeded; processor time is per call.
+    /// Print one line of JSON, whose keys --help names
     #[arg(long)]
     json: bool,
 }

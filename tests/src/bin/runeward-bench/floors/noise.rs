@@ -13,6 +13,8 @@ use super::{Pair, broken, timed};
 use crate::failure::Result;
 use crate::process::thread_time;
 
+type Tried<T> = std::result::Result<T, runeward_noise::Error>;
+
 pub(super) fn pairs() -> Result<Vec<Pair>> {
     Ok(vec![
         handshake()?,
@@ -27,15 +29,14 @@ fn handshake() -> Result<Pair> {
     const BATCH: u32 = 20;
     let node = Identity::generate().map_err(broken)?;
     let client = Identity::generate().map_err(broken)?;
-    let respond = move || -> std::result::Result<Duration, runeward_noise::Error> {
-        let clients: Vec<_> = (0..BATCH)
-            .map(|_| Initiator::new(&client, node.node_id()))
-            .collect::<std::result::Result<_, _>>()?;
+    let respond = move || -> Tried<Duration> {
+        let clients: Vec<_> =
+            (0..BATCH).map(|_| Initiator::new(&client, node.node_id())).collect::<Tried<_>>()?;
         let start = thread_time();
         let answered: Vec<_> = clients
             .iter()
             .map(|(_, act_one)| Responder::new(&node).read_act_one(act_one))
-            .collect::<std::result::Result<_, _>>()?;
+            .collect::<Tried<_>>()?;
         let first = thread_time() - start;
         let mut last_acts = Vec::new();
         for ((client, _), (awaiting, act_two)) in clients.into_iter().zip(answered) {
@@ -104,7 +105,7 @@ fn seal(name: &'static str, what: &'static str, length: usize, batch: u32) -> Re
 fn open(name: &'static str, what: &'static str, length: usize, batch: u32) -> Result<Pair> {
     let (mut sealer, mut opener) = connection()?;
     let (message, mut wire) = (vec![7; length], Vec::new());
-    let mut open_all = move || -> std::result::Result<Duration, runeward_noise::Error> {
+    let mut open_all = move || -> Tried<Duration> {
         wire.clear();
         for _ in 0..batch {
             sealer.seal(&[&message], &mut wire)?;
@@ -138,7 +139,7 @@ fn connection() -> Result<(Sealer, Opener)> {
         let (node, act_two) = Responder::new(&node).read_act_one(&act_one)?;
         let (act_three, client) = client.read_act_two(&act_two)?;
         let (_, node) = node.read_act_three(&act_three)?;
-        Ok::<_, runeward_noise::Error>((client.sealer, node.opener))
+        Tried::Ok((client.sealer, node.opener))
     };
     made().map_err(broken)
 }
