@@ -1,5 +1,5 @@
 // What is measured: each figure beside what it is to be compared with, in turns.
-import { direct, floors, handshakes, idle, inTurns, load, paced, stream, withGateway } from './loads.mjs'
+import { direct, floors, grownKb, handshakes, idle, inTurns, load, paced, stream, withGateway } from './loads.mjs'
 import * as n from './numbers.mjs'
 
 // What lightningd's getinfo costs its one thread.
@@ -142,7 +142,7 @@ export const longReply = (system, size) => withGateway(system, 0, async (gateway
   const perCore = reply.map(({ server_cpu_us }) => size.bytes / server_cpu_us)
   const shares = perCore.map((mb, turn) => mb / cipher[turn])
   const [mid, most, client] = [perCore, cipher, reply.map(({ mb_per_s }) => mb_per_s)].map(n.median).map(n.grouped)
-  const grown = reply.map((report) => (report.server_rss_peak_kb - report.server_rss_before_kb) / 1024)
+  const grown = reply.map((report) => grownKb(report) / 1024)
   const what = `reply of ${size.bytes / 1e6} MB`
   const speed = `${mid} of ${most} MB/s; ${client} at the client, all on these cores`
   return [

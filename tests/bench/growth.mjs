@@ -1,7 +1,7 @@
 // How the cost grows: with connections, restrictions, the length of replies, and runes.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { idle, inTurns, load, stream, withGateway } from './loads.mjs'
+import { grownKb, idle, inTurns, load, stream, withGateway } from './loads.mjs'
 import { median } from './numbers.mjs'
 
 export const FULL = {
@@ -64,10 +64,8 @@ export const byRestrictions = (system, size) => withGateway(system, 0, async (ga
 export const byReplySize = (system, size) => withGateway(system, 0, async (gateway) => {
   const rune = await gateway.rune()
   const fetch = (bytes) => stream(system, gateway, rune, bytes, '--seconds', `${size.seconds}`)
-  return medians(size, size.bytes, fetch, (bytes, report) => {
-    const grownKb = report.server_rss_peak_kb - report.server_rss_before_kb
-    return { bytes, mb_per_s: report.mb_per_s, mbPerCore: bytes / report.server_cpu_us, grownKb }
-  })
+  return medians(size, size.bytes, fetch, (bytes, report) =>
+    ({ bytes, mb_per_s: report.mb_per_s, mbPerCore: bytes / report.server_cpu_us, grownKb: grownKb(report) }))
 })
 
 // Measures all points in turns: of each the medians of what `point` takes from its reports.

@@ -35,6 +35,9 @@ export const idle = (system, gateway, uri, connections, seconds) =>
 
 export const floors = (system, turns, ...names) => system.bench(['floors', ...names, '--turns', `${turns}`])
 
+// By how much the server's memory grew at its peak, as far as the kernel counts: it does so in batches.
+export const grownKb = ({ server_rss_peak_kb: peak, server_rss_before_kb: before }) => Math.max(0, peak - before)
+
 // Runs all of `runs` ({name: async function}) turn by turn: {name: [report of each turn]}.
 export async function inTurns(turns, runs) {
   const reports = Object.fromEntries(Object.keys(runs).map((name) => [name, []]))
