@@ -1,5 +1,7 @@
 //! Settings: flags, then `RUNEWARD_…` variables, then the configuration file, then defaults.
 
+mod web;
+
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -9,7 +11,10 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::address;
+use crate::address::{self, Origin};
+use web::{TlsMode, WebSettings};
+
+pub(crate) use web::Certificate;
 
 /// Where the gateway listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:9736";
@@ -39,6 +44,9 @@ pub struct Settings {
     /// Host and port that connection strings name, where clients reach the gateway by another address.
     #[arg(long, value_name = "HOST:PORT", env = "RUNEWARD_ADVERTISE", value_parser = parse_advertised)]
     advertise: Option<String>,
+
+    #[command(flatten)]
+    web: WebSettings,
 
     #[command(flatten)]
     state: StateSettings,
@@ -73,6 +81,13 @@ struct File {
     #[serde(default)]
     listen: Vec<SocketAddr>,
     advertise: Option<String>,
+    tls: Option<TlsMode>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    #[serde(default)]
+    allow_host: Vec<String>,
+    #[serde(default)]
+    allow_origin: Vec<String>,
     state_dir: Option<PathBuf>,
     log: Option<LogFormat>,
     demo_channels: Option<usize>,
@@ -87,6 +102,12 @@ pub(crate) struct Config {
     pub(crate) authority: Authority,
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) advertise: Option<String>,
+    /// `None`: no TLS.
+    pub(crate) certificate: Option<Certificate>,
+    /// Further names by which browsers reach the gateway, in lower case.
+    pub(crate) allow_host: Vec<String>,
+    /// Origins whose pages may connect; empty: all.
+    pub(crate) allow_origin: Vec<Origin>,
     pub(crate) state_dir: PathBuf,
     pub(crate) log: LogFormat,
     pub(crate) demo_channels: usize,
@@ -183,6 +204,12 @@ pub enum ConfigError {
         /// Which key, and why.
         message: String,
     },
+    /// Flags that do not go together.
+    #[error("{0}")]
+    Flags(
+        /// Which, and what to do.
+        String,
+    ),
     /// No node was named and none was found.
     #[error(
         "no node found: there is no lightningd socket below {}; name it with `--node cln:PATH`, or try `runeward demo`",
@@ -218,11 +245,17 @@ impl Settings {
         if let Some(Err(message)) = file.advertise.as_deref().map(parse_advertised) {
             return Err(self.state.invalid(format!("advertise: {message}")));
         }
-        let listen = [self.listen, file.listen, DEFAULT_LISTEN.parse().into_iter().collect()];
+        let web_in_file = file.web().map_err(|message| self.state.invalid(message))?;
+        let in_file = web_in_file.certificate().map_err(|message| self.state.invalid(message))?;
+        let certificate = self.web.certificate().map_err(ConfigError::Flags)?.or(in_file);
+        let default = DEFAULT_LISTEN.parse().into_iter().collect();
         Ok(Config {
-            listen: listen.into_iter().find(|listen| !listen.is_empty()).unwrap_or_default(),
+            listen: first_given([self.listen, file.listen, default]),
             authority: self.authority.or(file.authority).unwrap_or_default(),
             advertise: self.advertise.or(file.advertise),
+            certificate,
+            allow_host: first_given([self.web.allow_host, web_in_file.allow_host]),
+            allow_origin: first_given([self.web.allow_origin, web_in_file.allow_origin]),
             state_dir: match self.state.state_dir.or(file.state_dir) {
                 Some(dir) => dir,
                 None => default_state_dir(node == NodeChoice::Demo)?,
@@ -232,6 +265,21 @@ impl Settings {
             demo_payers: demo,
             limits: file.limits,
             node,
+        })
+    }
+}
+
+impl File {
+    /// What it says for browsers, or which key says what it cannot.
+    fn web(&self) -> Result<WebSettings, String> {
+        let hosts = self.allow_host.iter().map(|text| web::host(text)).collect::<Result<_, _>>();
+        let origins = self.allow_origin.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        Ok(WebSettings {
+            tls: self.tls,
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            allow_host: hosts.map_err(|message| format!("allow_host: {message}"))?,
+            allow_origin: origins.map_err(|message| format!("allow_origin: {message}"))?,
         })
     }
 }
@@ -281,6 +329,11 @@ impl FromStr for NodeChoice {
             _ => Err("it is `demo`, or `cln:` and the path of lightningd's socket".to_owned()),
         }
     }
+}
+
+/// The first list that says anything.
+fn first_given<T, const N: usize>(lists: [Vec<T>; N]) -> Vec<T> {
+    lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
 }
 
 fn parse_advertised(text: &str) -> Result<String, String> {

@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::address;
 use crate::config::{Authority, Config, NodeChoice};
 use crate::gate::{CreateError, Gate};
-use crate::listen;
+use crate::http::Access;
+use crate::listen::{self, Port};
 use crate::node::demo::{self, DemoNode};
 use crate::node::{Node, NotReady};
 use crate::peer::{Pool, Shared};
 use crate::shutdown;
 use crate::store::{StateDir, StoreError};
+use crate::tls::{Tls, TlsError};
 
 /// How often a node that is down is looked for.
 const RETRY: Duration = Duration::from_millis(500);
@@ -40,6 +43,9 @@ pub enum DaemonError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no certificate to serve under.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The demo node cannot be started.
     #[error("cannot start the demo node: {0}")]
     Demo(io::Error),
@@ -92,7 +98,13 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     for &address in &config.listen {
         listeners.push(listen::bind(address).map_err(|source| DaemonError::Listen { address, source })?);
     }
-    let ready = Ready::new(&config, identity.node_id().to_string(), &listeners, up)?;
+    let hosts = hosts(&config, &listeners)?;
+    let tls = config.certificate.clone().map(|choice| Tls::open(choice, &dir, &hosts)).transpose()?;
+    let ready = Ready::new(&config, identity.node_id().to_string(), &listeners, up, tls.as_ref())?;
+    let port = Port {
+        tls: tls.as_ref().map(Tls::acceptor),
+        access: Access::new(hosts, config.allow_origin.clone()),
+    };
     let shared = Arc::new(Shared {
         identity,
         gate,
@@ -106,9 +118,9 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let mut interrupt = signal(SignalKind::interrupt())?;
     let following = tokio::spawn({
         let shared = Arc::clone(&shared);
-        async move { tokio::join!(shared.gate.runes().watch(), watch_node(&shared)) }
+        async move { tokio::join!(shared.gate.runes().watch(), watch_node(&shared), watch_tls(tls)) }
     });
-    let serving = tokio::spawn(listen::serve(listeners, config.limits, Arc::clone(&shared), shutdown));
+    let serving = tokio::spawn(listen::serve(listeners, port, config.limits, Arc::clone(&shared), shutdown));
     match (ready_json, demo.is_some()) {
         (true, _) => ready.print_json()?,
         (false, true) if config.authority == Authority::Own => {
@@ -151,6 +163,24 @@ async fn watch_node(shared: &Shared) {
     }
 }
 
+async fn watch_tls(tls: Option<Tls>) {
+    if let Some(tls) = tls {
+        tls.watch().await;
+    }
+}
+
+/// The names and addresses, without brackets, by which this gateway is known to be reached.
+fn hosts(config: &Config, listeners: &[TcpListener]) -> io::Result<Vec<String>> {
+    let mut hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    for listener in listeners {
+        hosts.push(listener.local_addr()?.ip().to_string());
+    }
+    let advertised = config.advertise.as_deref().and_then(address::split).map(|(host, _)| host);
+    let named = advertised.into_iter().chain(config.allow_host.iter().map(String::as_str));
+    hosts.extend(named.map(|host| address::bare(host).to_ascii_lowercase()));
+    Ok(hosts)
+}
+
 /// The rune a newcomer is shown: the same on every start.
 async fn demo_rune(gate: &Gate) -> Result<String, DaemonError> {
     let failed = |error: CreateError| DaemonError::DemoRune(error.to_string());
@@ -174,19 +204,37 @@ struct Ready {
     node_id: String,
     listen: Vec<SocketAddr>,
     uri: String,
+    /// With TLS: what a page on https connects to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri_wss: Option<String>,
+    /// With TLS: the certificate's fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_sha256: Option<String>,
     node: &'static str,
 }
 
 impl Ready {
-    fn new(config: &Config, node_id: String, listeners: &[TcpListener], up: bool) -> io::Result<Self> {
+    fn new(
+        config: &Config,
+        node_id: String,
+        listeners: &[TcpListener],
+        up: bool,
+        tls: Option<&Tls>,
+    ) -> io::Result<Self> {
         let listen = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let reached_at = match (&config.advertise, listen.first()) {
             (Some(advertise), _) => advertise.clone(),
             (None, Some(address)) => address.to_string(),
             (None, None) => String::new(),
         };
-        let uri = format!("commando+ws://{reached_at}?pubkey={node_id}");
-        Ok(Self { node_id, listen, uri, node: if up { "up" } else { "down" } })
+        Ok(Self {
+            uri: format!("commando+ws://{reached_at}?pubkey={node_id}"),
+            uri_wss: tls.map(|_| format!("commando+wss://{reached_at}?pubkey={node_id}")),
+            tls_sha256: tls.map(Tls::fingerprint),
+            node: if up { "up" } else { "down" },
+            node_id,
+            listen,
+        })
     }
 
     fn print_json(&self) -> io::Result<()> {
@@ -230,7 +278,12 @@ impl std::fmt::Display for Ready {
         writeln!(f, "Runeward {} is ready; its node is {}.\n", env!("CARGO_PKG_VERSION"), self.node)?;
         writeln!(f, "  node id   {}", self.node_id)?;
         writeln!(f, "  address   {} (Lightning transport over TCP and over WebSocket)", listen.join(", "))?;
-        writeln!(f, "  connect   {}", self.uri)
+        writeln!(f, "  connect   {}", self.uri)?;
+        if let (Some(uri), Some(fingerprint)) = (&self.uri_wss, &self.tls_sha256) {
+            writeln!(f, "            {uri} (with TLS, for pages on https)")?;
+            writeln!(f, "  SHA-256   {fingerprint} (of the certificate)")?;
+        }
+        Ok(())
     }
 }
 

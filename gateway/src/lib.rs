@@ -3,8 +3,9 @@
 //!
 //! # Layout
 //! A request goes straight through and back: `listen` → `peer` → `gate` → `node` → `peer`.
-//! - `listen`: accept, limits, first byte; TCP and WebSocket become one kind of stream.
-//! - `http`, `websocket`: the upgrade, and the byte stream inside a WebSocket.
+//! - `listen`: accept, limits, first byte; TCP, TLS and WebSocket become one kind of stream.
+//! - `tls`: the certificate, and taking up a new one.
+//! - `http`, `websocket`: the upgrade, who may ask for it, and the byte stream inside a WebSocket.
 //! - `peer`: one connection; requests put together, calls side by side, replies cut into parts.
 //! - `gate`: the decision. Only it can make the permit that a node call takes.
 //! - `node`: the node's RPC; in it the demo node.
@@ -23,6 +24,7 @@ mod node;
 mod peer;
 mod shutdown;
 mod store;
+mod tls;
 mod websocket;
 
 pub use cli::Cli;

@@ -242,6 +242,10 @@ pub struct Ready {
     pub listen: Vec<SocketAddr>,
     /// `commando+ws://…?pubkey=…`
     pub uri: String,
+    /// `commando+wss://…?pubkey=…`, with TLS.
+    pub uri_wss: Option<String>,
+    /// The certificate's fingerprint, with TLS.
+    pub tls_sha256: Option<String>,
     /// `up` or `down`.
     pub node: String,
 }

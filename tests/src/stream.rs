@@ -75,8 +75,17 @@ pub async fn websocket(address: SocketAddr, path: &str, frame: usize) -> (Duplex
 pub async fn websocket_with(address: SocketAddr, path: &str, frames: Frames) -> (DuplexStream, Pieces) {
     let tcp = TcpStream::connect(address).await.unwrap();
     tcp.set_nodelay(true).unwrap();
-    let request = format!("ws://{address}{path}").into_client_request().unwrap();
-    let (socket, _) = tokio_tungstenite::client_async(request, tcp).await.expect("the WebSocket upgrade");
+    websocket_over(tcp, &format!("ws://{address}{path}"), frames).await
+}
+
+/// A WebSocket inside a stream, such as TLS, as a byte stream.
+pub async fn websocket_over(
+    stream: impl Stream + 'static,
+    url: &str,
+    frames: Frames,
+) -> (DuplexStream, Pieces) {
+    let request = url.into_client_request().unwrap();
+    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("the WebSocket upgrade");
     let (mut sink, mut source) = socket.split();
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     let (mut back, mut forth) = tokio::io::split(theirs);

@@ -46,12 +46,59 @@ async fn a_head_without_end_is_no_burden() {
 #[tokio::test]
 async fn what_is_neither_is_closed() {
     let (gateway, rune) = Gateway::demo().await;
-    // A TLS hello has its turn in a later version.
+    // A TLS hello among them: without a certificate there is no TLS.
     for bytes in [&b"\x16\x03\x01\x02\x00"[..], b"\x01", b"\xff\xff", b"\n", b" GET"] {
         assert_eq!(answer(&gateway, bytes).await, "", "{bytes:02x?}");
     }
     let mut client = Client::connect(&gateway).await;
     client.result("getinfo", json!({}), &rune).await;
+}
+
+/// What a browser's page on another site, or under a name made to point here, may do.
+#[tokio::test]
+async fn hosts_and_origins() {
+    const UPGRADE: &str = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n";
+    let setup = Setup::demo().arg("--advertise").arg("node.example:443");
+    let open = Gateway::start(setup.clone()).await;
+    let setup =
+        Setup::demo().config("allow_host = ['node.example']\nallow_origin = ['https://wallet.example']\n");
+    let closed = Gateway::start(setup).await;
+    for (gateway, headers, status) in [
+        (&open, "Host: node.example\n", 200),
+        (&open, "Host: 127.0.0.1:9736\nOrigin: http://127.0.0.1:9736\n", 200),
+        (&open, "Host: evil.example:9736\n", 421),
+        (&open, "Host: localhost\nOrigin: https://evil.example\n", 403),
+        (&open, &format!("Host: localhost\nOrigin: https://any.example\n{UPGRADE}"), 101),
+        (&closed, "Host: NODE.example:9736\n", 200),
+        (&closed, "Host: other.example\n", 421),
+        (&closed, &format!("Host: node.example\nOrigin: https://wallet.example\n{UPGRADE}"), 101),
+        (&closed, &format!("Host: node.example\n{UPGRADE}"), 101),
+        (&closed, &format!("Host: node.example\nOrigin: https://evil.example\n{UPGRADE}"), 403),
+        (&closed, &format!("Host: node.example\nOrigin: null\n{UPGRADE}"), 403),
+    ] {
+        let (head, _) = http::exchange(gateway.address(), &format!("GET / HTTP/1.1\n{headers}\n")).await;
+        assert_eq!(head.status, status, "{headers}: {head:?}");
+    }
+}
+
+/// Browsers offer compression with every upgrade: it is declined, and a compressed frame ends the connection.
+#[tokio::test]
+async fn compression_is_declined() {
+    let (gateway, _) = Gateway::demo().await;
+    let request = format!(
+        "GET / HTTP/1.1\nHost: x\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\nSec-WebSocket-Key: {}\n\n",
+        http::SAMPLE_KEY
+    );
+    let (head, mut stream) = http::exchange(gateway.address(), &request).await;
+    assert_eq!((head.status, head.header("sec-websocket-extensions")), (101, None));
+    // Final, RSV1 (compressed), binary; 50 bytes, its mask all zeros: act one's length, so only the bit is wrong.
+    let frame = [&[0xc2, 0x80 | 50, 0, 0, 0, 0][..], &[0; 50]].concat();
+    stream.write_all(&frame).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = within("the end", stream.read_to_end(&mut answer)).await;
+    assert!(answer.first().is_none_or(|first| *first == 0x88), "a close frame or nothing: {answer:02x?}");
 }
 
 /// BOLT 8 in pieces of one byte, over TCP and over WebSocket frames of one byte.

@@ -21,8 +21,8 @@ use crate::store::load_identity;
 
 Exit status: 0 done, 1 the node or the gateway refused, 2 usage, 3 no connection.")]
 pub(super) struct Call {
-    /// Where to connect: commando+ws://HOST:PORT?pubkey=ID&rune=R, lnlink:ID@HOST:PORT?token=R or
-    /// ID@HOST:PORT (over TCP).
+    /// Where to connect: commando+ws://HOST:PORT?pubkey=ID&rune=R (or commando+wss://), or over TCP
+    /// lnlink:ID@HOST:PORT?token=R or ID@HOST:PORT. With wss any certificate is taken: the node is known by its ID.
     uri: String,
 
     /// The node's command.

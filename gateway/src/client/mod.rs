@@ -1,5 +1,6 @@
 //! A commando client, for `runeward call`.
 
+mod tls;
 mod uri;
 
 use std::time::Duration;
@@ -49,10 +50,8 @@ pub(crate) enum ClientError {
     Handshake { address: String, node_id: String, error: runeward_noise::Error },
     #[error("{0} does not answer")]
     TimedOut(String),
-    #[error(
-        "encrypted WebSockets (wss) are not supported yet; use commando+ws, which is encrypted end to end by the Lightning transport itself"
-    )]
-    Tls,
+    #[error("cannot speak TLS with {address}: {error}; if it is a gateway without TLS, use commando+ws")]
+    Tls { address: String, error: std::io::Error },
     #[error(
         "{0} closed the connection at once: either it is not node {1}, or it is over a limit on connections; then try again in a moment"
     )]
@@ -75,24 +74,27 @@ impl Client {
     async fn connect_at(uri: &Uri, address: &str, identity: &Identity) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { address: address.to_owned(), why };
         let dropped = || ClientError::Dropped(address.to_owned(), uri.node_id.to_string());
-        if uri.transport == Transport::Wss {
-            return Err(ClientError::Tls);
-        }
         let tcp = TcpStream::connect(address).await.map_err(|error| unreachable(error.to_string()))?;
         let _ = tcp.set_nodelay(true);
-        let mut stream: Box<dyn Stream> = if uri.transport == Transport::Tcp {
-            Box::new(tcp)
-        } else {
+        let mut stream: Box<dyn Stream> = match uri.transport {
+            Transport::Tcp | Transport::Ws => Box::new(tcp),
+            Transport::Wss => Box::new(
+                tls::connect(&uri.host, tcp)
+                    .await
+                    .map_err(|error| ClientError::Tls { address: address.to_owned(), error })?,
+            ),
+        };
+        if uri.transport != Transport::Tcp {
             let request = format!("ws://{address}/");
             let (frames, _) =
-                tokio_tungstenite::client_async_with_config(request, tcp, Some(websocket::config()))
+                tokio_tungstenite::client_async_with_config(request, stream, Some(websocket::config()))
                     .await
                     .map_err(|error| match error {
                         WebSocketError::Protocol(ProtocolError::HandshakeIncomplete) => dropped(),
                         error => unreachable(error.to_string()),
                     })?;
-            Box::new(WebSocket::client(frames))
-        };
+            stream = Box::new(WebSocket::client(frames));
+        }
         let transport = runeward_noise::connect(&mut stream, identity, uri.node_id).await.map_err(
             |error| match error {
                 runeward_noise::Error::Truncated => dropped(),

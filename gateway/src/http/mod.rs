@@ -1,5 +1,7 @@
 //! HTTP/1.1 on the gateway's port: the upgrade to WebSocket, on any path, and a page that says so.
 
+mod origin;
+
 use std::convert::Infallible;
 
 use http_body_util::Full;
@@ -18,6 +20,9 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::websocket::WebSocket;
+use origin::Refused;
+
+pub(crate) use origin::Access;
 
 /// Most bytes a request's head may have.
 const MAX_HEAD: usize = 8 * 1024;
@@ -27,13 +32,13 @@ const PAGE: &str = "This is a Runeward gateway.\n\
     Point a commando client here.\n";
 
 /// Answers HTTP on a stream until it becomes a WebSocket; `None` where it never does. Sets no deadline.
-pub(crate) async fn upgrade<S>(stream: S) -> Result<Option<WebSocket<S>>, hyper::Error>
+pub(crate) async fn upgrade<S>(stream: S, access: &Access) -> Result<Option<WebSocket<S>>, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (upgrades, mut upgraded) = mpsc::channel(1);
     let service = service_fn(|request| {
-        let response = respond(request, &upgrades);
+        let response = respond(request, access, &upgrades);
         async move { Ok::<_, Infallible>(response) }
     });
     http1::Builder::new()
@@ -47,10 +52,17 @@ where
     Ok(Some(WebSocket::server(parts.io.into_inner(), parts.read_buf.into()).await))
 }
 
-fn respond(mut request: Request<Incoming>, upgrades: &mpsc::Sender<OnUpgrade>) -> Response<Full<Bytes>> {
+fn respond(
+    mut request: Request<Incoming>,
+    access: &Access,
+    upgrades: &mpsc::Sender<OnUpgrade>,
+) -> Response<Full<Bytes>> {
     let headers = request.headers();
     if !has_token(headers, &UPGRADE, "websocket") {
-        return page(StatusCode::OK, PAGE);
+        return access.page(headers).map_or_else(refuse, |()| page(StatusCode::OK, PAGE));
+    }
+    if let Err(refused) = access.upgrade(headers) {
+        return refuse(refused);
     }
     if !has_token(headers, &CONNECTION, "upgrade") {
         return page(StatusCode::BAD_REQUEST, "The header 'Connection: Upgrade' is missing.\n");
@@ -81,6 +93,19 @@ fn respond(mut request: Request<Incoming>, upgrades: &mpsc::Sender<OnUpgrade>) -
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+fn refuse(refused: Refused) -> Response<Full<Bytes>> {
+    match refused {
+        Refused::Host => page(
+            StatusCode::MISDIRECTED_REQUEST,
+            "This gateway does not go by that name. If it should, start it with --allow-host NAME.\n",
+        ),
+        Refused::Origin => page(
+            StatusCode::FORBIDDEN,
+            "Pages of that origin may not connect. If they should, start the gateway with --allow-origin ORIGIN.\n",
+        ),
+    }
 }
 
 fn page(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tracing::Instrument;
 
 use crate::config::Limits;
@@ -19,8 +20,11 @@ use crate::peer::{self, Shared};
 use crate::shutdown::Shutdown;
 use limits::Admissions;
 
-/// How long a connection may take until its handshake is done, the HTTP upgrade included.
+/// How long a connection may take until its handshake is done, TLS and the HTTP upgrade included.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The first byte of TLS: the content type of a handshake record (RFC 8446 §5.1).
+const TLS: u8 = 0x16;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -37,6 +41,13 @@ const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(20))
     .with_retries(3);
 
+/// What a connection may become.
+pub(crate) struct Port {
+    /// `None`: no TLS.
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) access: http::Access,
+}
+
 /// Opens a listening socket.
 pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
@@ -51,20 +62,23 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Serves connections until the shutdown, then closes them.
 pub(crate) async fn serve(
     listeners: Vec<TcpListener>,
+    port: Port,
     limits: Limits,
     shared: Arc<Shared>,
     shutdown: Shutdown,
 ) {
-    let admissions = Admissions::new(limits);
+    let (admissions, port) = (Admissions::new(limits), Arc::new(port));
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(&admissions), Arc::clone(&shared), shutdown.clone()));
+        let (port, admissions, shared) = (Arc::clone(&port), Arc::clone(&admissions), Arc::clone(&shared));
+        accepting.spawn(accept(listener, port, admissions, shared, shutdown.clone()));
     }
     while accepting.join_next().await.is_some() {}
 }
 
 async fn accept(
     listener: TcpListener,
+    port: Arc<Port>,
     admissions: Arc<Admissions>,
     shared: Arc<Shared>,
     mut shutdown: Shutdown,
@@ -91,10 +105,10 @@ async fn accept(
                 continue;
             }
         };
-        let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
+        let (port, shared, shutdown) = (Arc::clone(&port), Arc::clone(&shared), shutdown.clone());
         let span = tracing::info_span!("connection", %address, peer = tracing::field::Empty);
         let connection = async move {
-            connect(stream, address.ip(), shared, shutdown).await;
+            connect(stream, address.ip(), &port, shared, shutdown).await;
             drop(admission);
         };
         connections.spawn(connection.instrument(span));
@@ -104,7 +118,7 @@ async fn accept(
 }
 
 /// Finds out what the connection speaks and serves it.
-async fn connect(stream: TcpStream, address: IpAddr, shared: Arc<Shared>, shutdown: Shutdown) {
+async fn connect(stream: TcpStream, address: IpAddr, port: &Port, shared: Arc<Shared>, shutdown: Shutdown) {
     let socket = SockRef::from(&stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&TCP_KEEPALIVE);
@@ -115,10 +129,54 @@ async fn connect(stream: TcpStream, address: IpAddr, shared: Arc<Shared>, shutdo
         Ok(Ok(1)) => {}
         _ => return,
     }
+    // Each on the heap, lest one kind of connection carry room for the other.
+    match (first, &port.tls) {
+        ([TLS], Some(tls)) => {
+            Box::pin(secure(tls, stream, address, deadline, port, shared, shutdown)).await;
+        }
+        ([first], _) => Box::pin(speak(first, stream, address, deadline, port, shared, shutdown)).await,
+    }
+}
+
+/// Does the TLS handshake and serves what is inside: whatever could come without TLS.
+async fn secure(
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+    address: IpAddr,
+    deadline: tokio::time::Instant,
+    port: &Port,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+) {
+    let secured = async {
+        // A TLS stream is large, and moves through every future below.
+        let mut stream = Box::new(tls.accept(stream).await?);
+        let first = stream.fill_buf().await?.first().copied();
+        Ok::<_, std::io::Error>((stream, first))
+    };
+    match tokio::time::timeout_at(deadline, secured).await {
+        Ok(Ok((stream, Some(first)))) => {
+            speak(first, stream, address, deadline, port, shared, shutdown).await
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "bad TLS"),
+        Ok(Ok((_, None))) | Err(_) => {}
+    }
+}
+
+/// Serves a stream, whose first byte tells whether it is BOLT 8 or HTTP.
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    first: u8,
+    stream: S,
+    address: IpAddr,
+    deadline: tokio::time::Instant,
+    port: &Port,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+) {
     match first {
-        [0] => handshake(stream, address, deadline, shared, shutdown).await,
-        [letter] if letter.is_ascii_alphabetic() => {
-            match tokio::time::timeout_at(deadline, http::upgrade(stream)).await {
+        0 => handshake(stream, address, deadline, shared, shutdown).await,
+        letter if letter.is_ascii_alphabetic() => {
+            match tokio::time::timeout_at(deadline, http::upgrade(stream, &port.access)).await {
                 Ok(Ok(Some(stream))) => handshake(stream, address, deadline, shared, shutdown).await,
                 Ok(Err(error)) => tracing::debug!(%error, "bad HTTP"),
                 Ok(Ok(None)) | Err(_) => {}

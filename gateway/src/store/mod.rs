@@ -41,7 +41,7 @@ pub enum StoreError {
     },
     /// A secret that others could read.
     #[error(
-        "{0} can be read by others (mode {mode:03o}); if nobody has, run `chmod 600 {0}`, else remove it and hand out new runes",
+        "{0} can be read by others (mode {mode:03o}); if nobody has, run `chmod 600 {0}`, else remove it and hand out anew what was made with it",
         path.display()
     )]
     LooseMode {

@@ -52,8 +52,21 @@ impl StateDir {
     /// The secret that runes are derived from, made on first use.
     pub(crate) fn rune_secret(&self) -> Result<MasterSecret, StoreError> {
         let path = self.0.join("rune-secret");
-        let secret = load_or_make(&path, || random_secret(&path))?;
+        let secret = load_or_make_secret(&path, || random_secret(&path))?;
         MasterSecret::new(secret.as_slice()).map_err(|_| StoreError::Corrupt(path))
+    }
+
+    /// The private key of the self-signed certificate: PEM, as `make` makes it on first use.
+    pub(crate) fn tls_key(
+        &self,
+        make: impl FnOnce() -> Option<Zeroizing<String>>,
+    ) -> Result<Zeroizing<String>, StoreError> {
+        load_or_make(&self.0.join("tls-key"), || make().ok_or(StoreError::NoRandomness))
+    }
+
+    /// Where the self-signed certificate is kept, which is no secret.
+    pub(crate) fn tls_certificate(&self) -> PathBuf {
+        self.0.join("tls-cert.pem")
     }
 
     /// Claims the directory for this daemon.
@@ -76,7 +89,7 @@ impl StateDir {
 
 /// The identity in the file at `path`, made there on first use.
 pub(crate) fn load_identity(path: &Path) -> Result<Identity, StoreError> {
-    let secret = load_or_make(path, || {
+    let secret = load_or_make_secret(path, || {
         let identity = Identity::generate().map_err(|_| StoreError::NoRandomness)?;
         Ok(identity.secret_bytes())
     })?;
@@ -92,20 +105,29 @@ fn random_secret(path: &Path) -> Result<Secret, StoreError> {
     Ok(secret)
 }
 
-fn load_or_make(
+fn load_or_make_secret(
     path: &Path,
     make: impl FnOnce() -> Result<Secret, StoreError>,
 ) -> Result<Secret, StoreError> {
+    let text = load_or_make(path, || Ok(encode_hex(&*make()?)))?;
+    decode_hex(text.trim_end()).ok_or_else(|| StoreError::Corrupt(path.to_owned()))
+}
+
+/// The text of a secret's file, made on first use.
+fn load_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Result<Zeroizing<String>, StoreError>,
+) -> Result<Zeroizing<String>, StoreError> {
     match load(path) {
         Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            save_new(path, &*make()?)?;
+            save_new(path, &make()?)?;
             load(path)
         }
         loaded => loaded,
     }
 }
 
-fn load(path: &Path) -> Result<Secret, StoreError> {
+fn load(path: &Path) -> Result<Zeroizing<String>, StoreError> {
     let mut file = File::open(path).map_err(|source| StoreError::file(path, source))?;
     let mode = file.metadata().map_err(|source| StoreError::file(path, source))?.mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -113,21 +135,14 @@ fn load(path: &Path) -> Result<Secret, StoreError> {
     }
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(|_| StoreError::Corrupt(path.to_owned()))?;
-    decode_hex(text.trim_end()).ok_or_else(|| StoreError::Corrupt(path.to_owned()))
+    Ok(text)
 }
 
 /// Writes the secret to a file that was not there; where another process was quicker, leaves that
 /// one's. The file appears whole or not at all.
-fn save_new(path: &Path, secret: &[u8; SECRET_LENGTH]) -> Result<(), StoreError> {
+fn save_new(path: &Path, text: &str) -> Result<(), StoreError> {
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let failed = |source| StoreError::file(path, source);
-    let mut text = Zeroizing::new(String::with_capacity(2 * SECRET_LENGTH + 1));
-    for byte in secret {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    text.push('\n');
     let written = OpenOptions::new()
         .create_new(true)
         .write(true)
@@ -140,6 +155,17 @@ fn save_new(path: &Path, secret: &[u8; SECRET_LENGTH]) -> Result<(), StoreError>
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.exists() => Ok(()),
         written => written.map_err(failed),
     }
+}
+
+fn encode_hex(secret: &[u8; SECRET_LENGTH]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(2 * SECRET_LENGTH + 1));
+    for byte in secret {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text.push('\n');
+    text
 }
 
 fn decode_hex(text: &str) -> Option<Secret> {
