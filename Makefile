@@ -49,7 +49,7 @@ doc: rust
 interop: interop-node interop-python ## Clients that others wrote, run against the gateway: Node, a browser, Python
 
 interop-node: rust $(NODE)/node_modules/.package-lock.json
-	$(call need,command -v chromium,chromium)
+	$(call need,command -v chromium && command -v certutil && command -v openssl,chromium libnss3-tools openssl)
 	cargo build --locked -p runeward
 	cd $(NODE) && $(INTEROP) node --test
 

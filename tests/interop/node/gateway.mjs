@@ -37,10 +37,10 @@ export class Gateway {
   #stderr = ''
 
   /** Starts a gateway before a demo node; `t` (a test or suite context with `after`) stops it whatever happens. */
-  static async start(t, { demoChannels = 0 } = {}) {
+  static async start(t, { demoChannels = 0, args = [] } = {}) {
     if (!existsSync(binary)) throw new Error(`${binary} is missing: run \`make test\`, or set RUNEWARD_BIN`)
     const gateway = new Gateway()
-    gateway.#args = demoChannels ? ['--demo-channels', `${demoChannels}`] : []
+    gateway.#args = demoChannels ? ['--demo-channels', `${demoChannels}`, ...args] : args
     t.after(async () => {
       gateway.farewells.forEach((farewell) => farewell())
       await gateway.stop('SIGKILL')
