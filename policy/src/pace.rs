@@ -8,14 +8,13 @@ use crate::restriction::{Alternative, Condition};
 
 /// The rest that `rate=N` or `per=N[unit]` asks for; `None` for every other field.
 pub(crate) fn interval(alternative: Alternative<'_>) -> Option<Result<Duration, Fault>> {
+    let (read, otherwise): (fn(&str) -> _, _) = match alternative.field() {
+        "rate" => (rate, "rate operator must be ="),
+        "per" => (per, "per operator must be ="),
+        _ => return None,
+    };
     let equal = alternative.condition() == Condition::Equal;
-    match alternative.field() {
-        "rate" if equal => Some(rate(alternative.value())),
-        "rate" => Some(Err(Fault::Rule("rate operator must be ="))),
-        "per" if equal => Some(per(alternative.value())),
-        "per" => Some(Err(Fault::Rule("per operator must be ="))),
-        _ => None,
-    }
+    Some(if equal { read(alternative.value()) } else { Err(Fault::Rule(otherwise)) })
 }
 
 /// Whether the rest is over.

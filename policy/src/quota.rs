@@ -85,15 +85,17 @@ const PER_PEER: &str = "/peer";
 
 /// The bucket that an alternative names; `None` for every other field.
 pub(crate) fn read(alternative: Alternative<'_>) -> Option<Result<Quota, Fault>> {
+    let (counted, malformed, otherwise) = match alternative.field() {
+        "quota" => (Counted::Commands, "malformed quota", "quota operator must be ="),
+        "rows" => (Counted::Rows, "malformed rows", "rows operator must be ="),
+        _ => return None,
+    };
     let equal = alternative.condition() == Condition::Equal;
-    let read = |counted| quota(alternative.value(), counted);
-    match alternative.field() {
-        "quota" if equal => Some(read(Counted::Commands).ok_or(Fault::Rule("malformed quota"))),
-        "quota" => Some(Err(Fault::Rule("quota operator must be ="))),
-        "rows" if equal => Some(read(Counted::Rows).ok_or(Fault::Rule("malformed rows"))),
-        "rows" => Some(Err(Fault::Rule("rows operator must be ="))),
-        _ => None,
-    }
+    Some(if equal {
+        quota(alternative.value(), counted).ok_or(Fault::Rule(malformed))
+    } else {
+        Err(Fault::Rule(otherwise))
+    })
 }
 
 /// `N/min`, `N/hour` or `N/day`, and for commands also `N/…/peer`: whoever calls, a disk is one.
