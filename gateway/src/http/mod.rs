@@ -49,7 +49,8 @@ where
     let Ok(upgrade) = upgraded.try_recv() else { return Ok(None) };
     let upgrade: OnUpgrade = upgrade;
     let Ok(parts) = upgrade.await?.downcast::<TokioIo<S>>() else { return Ok(None) };
-    Ok(Some(WebSocket::server(parts.io.into_inner(), parts.read_buf.into()).await))
+    // A copy of what was read, which is little: the buffer it lies in is not.
+    Ok(Some(WebSocket::server(parts.io.into_inner(), parts.read_buf.to_vec()).await))
 }
 
 fn respond(

@@ -6,11 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use futures_util::future::BoxFuture;
+use socket2::TcpKeepalive;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument;
 
@@ -48,11 +49,13 @@ pub(crate) struct Port {
     pub(crate) access: http::Access,
 }
 
-/// Opens a listening socket.
+/// Opens a listening socket. Connections have its options from the start, at no cost to each.
 pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     // A restart must not wait for the connections of the last run to be forgotten.
     socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TCP_KEEPALIVE)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -117,88 +120,99 @@ async fn accept(
     let _ = timeout(CLOSE_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Finds out what the connection speaks and serves it.
-async fn connect(stream: TcpStream, address: IpAddr, port: &Port, shared: Arc<Shared>, shutdown: Shutdown) {
-    let socket = SockRef::from(&stream);
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_keepalive(&TCP_KEEPALIVE);
+/// What is to be done to serve a connection, once it has been opened.
+type Serving = BoxFuture<'static, ()>;
 
+/// Opens the connection and serves it.
+async fn connect(stream: TcpStream, address: IpAddr, port: &Port, shared: Arc<Shared>, shutdown: Shutdown) {
     let deadline = tokio::time::Instant::now() + HANDSHAKE_TIMEOUT;
-    let mut first = [0];
-    match tokio::time::timeout_at(deadline, stream.peek(&mut first)).await {
-        Ok(Ok(1)) => {}
-        _ => return,
-    }
-    // Each on the heap, lest one kind of connection carry room for the other.
-    match (first, &port.tls) {
-        ([TLS], Some(tls)) => {
-            Box::pin(secure(tls, stream, address, deadline, port, shared, shutdown)).await;
-        }
-        ([first], _) => Box::pin(speak(first, stream, address, deadline, port, shared, shutdown)).await,
+    // In a box of its own, so that a connection that idles for days holds nothing of how it began.
+    match Box::pin(timeout_at(deadline, open(stream, address, port, shared, shutdown))).await {
+        Ok(Some(serving)) => serving.await,
+        Ok(None) => {}
+        Err(_) => tracing::debug!("handshake took too long"),
     }
 }
 
-/// Does the TLS handshake and serves what is inside: whatever could come without TLS.
+/// Finds out what the connection speaks and does the handshake.
+async fn open(
+    stream: TcpStream,
+    address: IpAddr,
+    port: &Port,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+) -> Option<Serving> {
+    let mut first = [0];
+    match (stream.peek(&mut first).await, first, &port.tls) {
+        (Ok(1), [TLS], Some(tls)) => secure(tls, stream, address, port, shared, shutdown).await,
+        (Ok(1), [first], _) => speak(first, stream, address, port, shared, shutdown).await,
+        _ => None,
+    }
+}
+
+/// Does the TLS handshake, then what is inside: whatever could come without TLS.
 async fn secure(
     tls: &TlsAcceptor,
     stream: TcpStream,
     address: IpAddr,
-    deadline: tokio::time::Instant,
     port: &Port,
     shared: Arc<Shared>,
     shutdown: Shutdown,
-) {
+) -> Option<Serving> {
     let secured = async {
         // A TLS stream is large, and moves through every future below.
         let mut stream = Box::new(tls.accept(stream).await?);
         let first = stream.fill_buf().await?.first().copied();
         Ok::<_, std::io::Error>((stream, first))
     };
-    match tokio::time::timeout_at(deadline, secured).await {
-        Ok(Ok((stream, Some(first)))) => {
-            speak(first, stream, address, deadline, port, shared, shutdown).await
+    match secured.await {
+        Ok((stream, first)) => speak(first?, stream, address, port, shared, shutdown).await,
+        Err(error) => {
+            tracing::debug!(%error, "bad TLS");
+            None
         }
-        Ok(Err(error)) => tracing::debug!(%error, "bad TLS"),
-        Ok(Ok((_, None))) | Err(_) => {}
     }
 }
 
-/// Serves a stream, whose first byte tells whether it is BOLT 8 or HTTP.
+/// Opens a stream whose first byte tells whether it is BOLT 8 or HTTP.
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     first: u8,
     stream: S,
     address: IpAddr,
-    deadline: tokio::time::Instant,
     port: &Port,
     shared: Arc<Shared>,
     shutdown: Shutdown,
-) {
+) -> Option<Serving> {
     match first {
-        0 => handshake(stream, address, deadline, shared, shutdown).await,
-        letter if letter.is_ascii_alphabetic() => {
-            match tokio::time::timeout_at(deadline, http::upgrade(stream, &port.access)).await {
-                Ok(Ok(Some(stream))) => handshake(stream, address, deadline, shared, shutdown).await,
-                Ok(Err(error)) => tracing::debug!(%error, "bad HTTP"),
-                Ok(Ok(None)) | Err(_) => {}
+        0 => handshake(stream, address, shared, shutdown).await,
+        letter if letter.is_ascii_alphabetic() => match http::upgrade(stream, &port.access).await {
+            Ok(stream) => handshake(stream?, address, shared, shutdown).await,
+            Err(error) => {
+                tracing::debug!(%error, "bad HTTP");
+                None
             }
+        },
+        _ => {
+            tracing::debug!("neither BOLT 8 nor HTTP");
+            None
         }
-        _ => tracing::debug!("neither BOLT 8 nor HTTP"),
     }
 }
 
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     address: IpAddr,
-    deadline: tokio::time::Instant,
     shared: Arc<Shared>,
     shutdown: Shutdown,
-) {
-    match tokio::time::timeout_at(deadline, peer::accept(stream, address, shared)).await {
-        Ok(Ok(peer)) => {
+) -> Option<Serving> {
+    match peer::accept(stream, address, shared).await {
+        Ok(peer) => {
             tracing::Span::current().record("peer", tracing::field::display(peer.node_id()));
-            peer.serve(shutdown).await;
+            Some(Box::pin(peer.serve(shutdown)))
         }
-        Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
-        Err(_) => tracing::debug!("handshake took too long"),
+        Err(error) => {
+            tracing::debug!(%error, "handshake failed");
+            None
+        }
     }
 }

@@ -15,13 +15,14 @@ mod requests;
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runeward_noise::{Identity, NodeId, Reader};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::gate::{self, Failure, Gate, Refusal};
 use crate::node::Node;
@@ -70,11 +71,11 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     address: IpAddr,
     shared: Arc<Shared>,
-) -> Result<Peer<S>, runeward_noise::Error> {
+) -> Result<Box<Peer<S>>, runeward_noise::Error> {
     let (node_id, transport) = runeward_noise::accept(&mut stream, &shared.identity).await?;
     let (reading, writing) = tokio::io::split(stream);
     let (abandon, abandoned) = shutdown::pair();
-    Ok(Peer {
+    Ok(Box::new(Peer {
         reader: Reader::new(reading, transport.opener),
         drain: Drain::new(writing),
         outbox: Arc::new(Outbox::new(transport.sealer)),
@@ -89,7 +90,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         abandon,
         abandoned,
         shared,
-    })
+    }))
 }
 
 /// A connection after its handshake.
@@ -145,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 
     /// Serves the connection until it ends.
-    pub(crate) async fn serve(mut self, mut shutdown: Shutdown) {
+    pub(crate) async fn serve(mut self: Box<Self>, mut shutdown: Shutdown) {
         let closed = match self.greet().await {
             Ok(()) => self.converse(&mut shutdown).await,
             Err(closed) => closed,
@@ -187,15 +188,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     async fn converse(&mut self, shutdown: &mut Shutdown) -> Closed {
         let mut heard = Instant::now();
+        // Both wait on, whatever else happens: to begin anew each time takes locks that all share.
+        let mut silence = pin!(sleep(KEEP_ALIVE));
+        let mut stopping = pin!(shutdown.begun());
         loop {
             let event = tokio::select! {
                 event = self.next_event() => event,
-                () = tokio::time::sleep_until(heard + KEEP_ALIVE) => {
-                    heard = Instant::now();
-                    self.outgoing.get_or_insert_with(|| messages::OUR_PING.to_vec());
+                () = &mut silence => {
+                    if heard.elapsed() >= KEEP_ALIVE {
+                        heard = Instant::now();
+                        self.outgoing.get_or_insert_with(|| messages::OUR_PING.to_vec());
+                    }
+                    silence.as_mut().reset(heard + KEEP_ALIVE);
                     continue;
                 }
-                () = shutdown.begun() => return Closed::Shutdown,
+                () = &mut stopping => return Closed::Shutdown,
             };
             match event {
                 Ok(Event::Heard(request)) => {
@@ -271,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         let begun = Instant::now();
         let _ = timeout(GRACE, async {
             loop {
-                let lingering = tokio::time::sleep_until(begun + LINGER);
+                let lingering = sleep_until(begun + LINGER);
                 let event = tokio::select! {
                     event = self.next_event() => event,
                     () = lingering, if self.calls.is_empty() && self.outgoing.is_none() && self.waiting.is_empty() => return,
