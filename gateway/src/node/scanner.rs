@@ -4,7 +4,11 @@
 //! the id stands and however the reply is spaced. White space between tokens is left out, so that a
 //! reply has no line breaks.
 
+mod blocks;
+
 use memchr::memchr3;
+
+use blocks::{Ahead, BLOCK, Classes, is_scalar};
 
 /// Deepest nesting a node's reply may have.
 const MAX_DEPTH: usize = 512;
@@ -75,9 +79,18 @@ impl Scanner {
     /// Appends to `out` what `input` adds to the reply. Returns how much of `input` was read where
     /// the reply ends in it, and nothing where more is to come.
     pub(super) fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Malformed> {
-        // `input[run..at]` is read and not yet copied.
-        let (mut run, mut at) = (0, 0);
+        // `input[run..at]` is read and not yet copied; up to `slow` bytes are read one by one.
+        let (mut run, mut at, mut slow) = (0, 0, 0);
+        let mut ahead = Ahead::new(input);
         while let Some(&byte) = input.get(at) {
+            if at >= slow
+                && self.is_inside_result()
+                && let Some(classes) = ahead.block(at)
+            {
+                slow = at + BLOCK;
+                at += self.pass(&input[at..slow], classes)?;
+                continue;
+            }
             match self.mode {
                 Mode::Structure => match byte {
                     b'"' => {
@@ -155,6 +168,36 @@ impl Scanner {
         Ok(None)
     }
 
+    /// Whether nothing but strings and brackets matters until the result ends.
+    fn is_inside_result(&self) -> bool {
+        self.open.len() > 1 && matches!(self.mode, Mode::Structure | Mode::String(false))
+    }
+
+    /// Reads a block inside the result as far as it needs no closer look; how many bytes. It stops at
+    /// white space, at what is no JSON and behind the result's end, and begins no block with an escape
+    /// or a line break.
+    fn pass(&mut self, block: &[u8], classes: &Classes) -> Result<usize, Malformed> {
+        let Some((quotes, scalars)) = blocks::masks(classes) else { return Ok(0) };
+        let carried = if self.mode == Mode::Structure { 0 } else { u64::MAX };
+        // Each string with its first quote and without its last.
+        let strings = blocks::parity(quotes) ^ carried;
+        let mut marks = !(strings | quotes | scalars);
+        while marks != 0 {
+            let at = marks.trailing_zeros() as usize;
+            self.mode = Mode::Structure;
+            if !matches!(block[at], b'{' | b'}' | b'[' | b']') {
+                return Ok(at);
+            }
+            self.structure(block[at])?;
+            if self.open.len() == 1 {
+                return Ok(at + 1);
+            }
+            marks &= marks - 1;
+        }
+        self.mode = if strings >> (BLOCK - 1) == 1 { Mode::String(false) } else { Mode::Structure };
+        Ok(BLOCK)
+    }
+
     /// Takes note of a byte between strings; whether it ends the reply.
     fn structure(&mut self, byte: u8) -> Result<bool, Malformed> {
         match byte {
@@ -170,7 +213,7 @@ impl Scanner {
                 return Ok(self.open.is_empty());
             }
             b',' if self.open.len() == 1 => self.key_next = true,
-            b',' | b':' | b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E' => {}
+            byte if is_scalar(byte) => {}
             _ => return Err(Malformed::NotAnObject),
         }
         Ok(false)
@@ -283,7 +326,35 @@ mod tests {
         assert_eq!(scan(&deep, 7).unwrap_err(), Malformed::NotAnObject);
     }
 
+    /// Results long enough that most of one is read in blocks.
+    fn long_result() -> impl Strategy<Value = String> {
+        let token = prop_oneof![
+            8 => r#""[ -!#-\[\]-~]{0,80}"[:,]"#,
+            8 => "(-?[0-9]{1,9}|true|null|1.5e-3|1E\\+9),",
+            2 => Just("{".to_owned()),
+            2 => Just("[".to_owned()),
+            2 => Just("}".to_owned()),
+            2 => Just("]".to_owned()),
+            1 => r#""([a-z]|\\["\\n]){0,9}""#,
+            1 => "[ \n\r\t]{1,70}",
+            1 => r#"["/A\\\x00-\x1f\x80]"#,
+        ];
+        prop::collection::vec(token, 0..80).prop_map(|tokens| tokens.concat())
+    }
+
     proptest! {
+        /// In pieces of one byte nothing is read in blocks.
+        #[test]
+        fn blocks_make_no_difference(result in long_result(), pieces in 1usize..400, closed in any::<bool>()) {
+            let mut reply = format!("{{\"id\":\"rw#1\",\"result\":{{\"a\":[{result}");
+            if closed {
+                reply.push_str("]},\"more\":[[1,2],{\"id\":{}}]}\n\n");
+            }
+            let bytewise = scan(&reply, 1);
+            prop_assert_eq!(scan(&reply, reply.len()), bytewise.clone());
+            prop_assert_eq!(scan(&reply, pieces), bytewise);
+        }
+
         #[test]
         fn pieces_make_no_difference(reply in r#"\{"id":"rw#1",[\[\]{}",:\\a-c \n]{0,60}"#, pieces in 1usize..9) {
             let whole = scan(&reply, reply.len());
