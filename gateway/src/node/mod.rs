@@ -43,8 +43,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait while the node has more connections to accept than it queues.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(5);
 
-/// How much of a reply is read at once.
-const READ_SIZE: usize = 32 * 1024;
+/// How much of a reply is read at once, in bytes; as much as goes out in one part.
+const READ_SIZE: usize = 65_000;
 
 /// The node's RPC.
 pub(crate) struct Node {
@@ -217,7 +217,8 @@ impl Node {
             }
             self.mark_down("it closed a connection");
         }
-        self.open().await.map_err(|not_ready| {
+        // Rare, and large: apart, so that not every call carries it.
+        Box::pin(self.open()).await.map_err(|not_ready| {
             self.mark_down(&not_ready.to_string());
             CallError::Unreachable(not_ready.to_string())
         })
