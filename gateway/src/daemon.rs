@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::address;
 use crate::config::{Authority, Config, NodeChoice};
-use crate::gate::{CreateError, Gate};
+use crate::gate::{CreateError, Gate, Wanted};
 use crate::http::Access;
 use crate::listen::{self, Port};
 use crate::node::demo::{self, DemoNode};
@@ -184,17 +184,15 @@ fn hosts(config: &Config, listeners: &[TcpListener]) -> io::Result<Vec<String>> 
 /// The rune a newcomer is shown: the same on every start.
 async fn demo_rune(gate: &Gate) -> Result<String, DaemonError> {
     let failed = |error: CreateError| DaemonError::DemoRune(error.to_string());
-    let known = gate.runes().list().into_iter().find(|listed| {
-        listed.record.as_ref().is_some_and(|record| record.name.as_deref() == Some(DEMO_RUNE))
-            && !listed.revoked
-    });
-    match known {
-        Some(listed) => Ok(listed.rune.encode()),
-        // Revoked: then a new one has no name, and is another each time.
-        None if gate.runes().id_of(DEMO_RUNE).is_some() => {
-            Ok(gate.runes().create(&[], None).await.map_err(failed)?.rune.encode())
+    let known = gate.runes().named(DEMO_RUNE).await?;
+    // Revoked: then a new one has no name, and is another each time.
+    let name = known.is_none().then_some(DEMO_RUNE);
+    match known.filter(|grant| !grant.revoked) {
+        Some(grant) => Ok(grant.rune.encode()),
+        None => {
+            let wanted = Wanted { name, ..Wanted::default() };
+            Ok(gate.runes().create(wanted).await.map_err(failed)?.rune.encode())
         }
-        None => Ok(gate.runes().create(&[], Some(DEMO_RUNE)).await.map_err(failed)?.rune.encode()),
     }
 }
 

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use super::{Failed, RuneArgument, print};
 use crate::config::{Authority, StateSettings};
-use crate::gate::{CreateError, Denied, DryRunError, Gate, Listed, describe};
+use crate::gate::{
+    CreateError, Denied, DryRunError, Gate, Grant, Preset, ResolveError, Wanted, grants_to_json,
+};
 use crate::store::{StateDir, StoreError};
 
 /// Make, narrow, read and revoke runes.
@@ -43,6 +45,10 @@ pub(super) struct Create {
     #[command(flatten)]
     state: StateSettings,
 
+    /// What is usually handed out, by name; --restrict narrows it further.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+
     #[command(flatten)]
     restrictions: Restrictions,
 
@@ -73,7 +79,7 @@ pub(super) struct List {
     #[command(flatten)]
     state: StateSettings,
 
-    /// Print JSON, in the shape of a node's `showrunes`, runes included.
+    /// Print JSON, in the shape of `runeward-grants`. The runes themselves are not in it.
     #[arg(long)]
     json: bool,
 }
@@ -142,7 +148,11 @@ impl RuneCommand {
 
 impl Create {
     async fn run(self) -> Result<(), Failed> {
-        let mut restrictions = self.restrictions.parse()?;
+        let mut restrictions = match self.preset {
+            Some(preset) => preset.restrictions().map_err(|error| Failed::Usage(error.to_string()))?,
+            None => Vec::new(),
+        };
+        restrictions.extend(self.restrictions.parse()?);
         let now = now();
         if let Some(expires) = self.expires {
             restrictions.extend(Restriction::parse(&format!("time<{}", now + expires.as_secs())));
@@ -165,7 +175,13 @@ impl Create {
             return Err(Failed::Usage(format!("--name: {why}")));
         }
         let gate = open(&self.state).await?;
-        let created = gate.runes().create(&restrictions, self.name.as_deref()).await;
+        let wanted = Wanted {
+            restrictions: &restrictions,
+            name: self.name.as_deref(),
+            preset: self.preset,
+            offer: None,
+        };
+        let created = gate.runes().create(wanted).await;
         gate.runes().close().await;
         let created = created.map_err(|error| match error {
             CreateError::Limit(error) => Failed::Usage(error.to_string()),
@@ -201,15 +217,11 @@ impl Restrict {
 impl List {
     async fn run(self) -> Result<(), Failed> {
         let gate = open(&self.state).await?;
-        let listed = gate.runes().list();
-        let text = if self.json {
-            let runes: Vec<String> = listed.iter().map(|listed| describe(gate.runes(), listed)).collect();
-            format!("{{\"runes\":[{}]}}\n", runes.join(","))
-        } else {
-            table(&listed)
-        };
+        let grants = gate.runes().list().await;
+        let now = gate.runes().clock().seconds();
         gate.runes().close().await;
-        print(&text)
+        let grants = grants?;
+        print(&if self.json { format!("{}\n", grants_to_json(&grants, now)) } else { table(&grants) })
     }
 }
 
@@ -307,14 +319,14 @@ impl Revoke {
     /// All or none: a name that is not known leaves everything as it was.
     async fn revoke(&self, gate: &Gate) -> Result<(), Failed> {
         let runes = gate.runes();
-        let find = |given: &String| {
-            let id = given.parse().ok().filter(|id| runes.is_issued(*id)).or_else(|| runes.id_of(given));
-            id.ok_or_else(|| {
-                Failed::Refused(format!("no rune '{given}' was made here; see `runeward rune list`"))
-            })
-        };
-        let ids = self.runes.iter().map(find).collect::<Result<Vec<u64>, _>>()?;
-        runes.change_revoked(|revoked| ids.iter().for_each(|id| revoked.insert(*id, *id))).await?;
+        let mut ids = Vec::with_capacity(self.runes.len());
+        for given in &self.runes {
+            ids.push(runes.resolve(given).await.map_err(|error| match error {
+                ResolveError::Unknown(_) => Failed::Refused(error.to_string()),
+                ResolveError::Store(error) => error.into(),
+            })?);
+        }
+        runes.revoke(&ids).await?;
         for id in ids {
             eprintln!("runeward: revoked {id} and all that was derived from it");
         }
@@ -369,13 +381,12 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn table(listed: &[Listed]) -> String {
-    if listed.is_empty() {
+fn table(grants: &[Grant]) -> String {
+    if grants.is_empty() {
         return "No runes yet: make one with `runeward rune create`.\n".to_owned();
     }
     let mut rows = vec![["UNIQUE ID", "NAME", "MADE", "LAST USED", "STATUS", "ALLOWS"].map(str::to_owned)];
-    for Listed { rune, record, revoked } in listed {
-        let Some(record) = record else { continue };
+    for Grant { rune, record, revoked } in grants {
         rows.push([
             record.unique_id.to_string(),
             record.name.clone().unwrap_or_default(),

@@ -3,21 +3,31 @@
 //! # Layout
 //! - `json`, `request`: one strict parse into what is checked and what the node gets.
 //! - `check`: what a rune's conditions read of a request.
-//! - `runes`, `uses`: the runes issued here, their revocation, and the record of their use.
-//! - `rune_methods`: `createrune` and its kin, answered here.
+//! - `runes`: the runes honoured here, issued and revoked; `in_use`: what of them is in memory;
+//!   `uses`: the record of their use; `clock`: the time decisions are made by.
+//! - `grants`: what was handed out, to be shown.
+//! - `methods`, `presets`: what each command risks, and what is usually handed out.
+//! - `rune_methods`: `createrune` and its kin, answered here; `own_methods`: the gateway's own.
 //! - `signatures`: which parameters the node's commands have.
 //! - `filter`: the form of a reply filter.
 //! - `permit`: leave to run one command; a node call takes one.
-//! - `reply`: the replies the gateway makes itself.
+//! - `reply`, `object`: the replies the gateway makes itself.
 //! - `bench`, `fuzzing`: what the bench times and the fuzz targets ask; the latter built for them alone.
 
 pub mod bench;
 mod check;
+mod clock;
 mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod grants;
+mod in_use;
 mod json;
+mod methods;
+mod object;
+mod own_methods;
 mod permit;
+mod presets;
 mod reply;
 mod request;
 mod rune_methods;
@@ -26,7 +36,6 @@ mod signatures;
 mod uses;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use runeward_policy::Rune;
 use zeroize::Zeroizing;
@@ -34,21 +43,19 @@ use zeroize::Zeroizing;
 use crate::config::Authority;
 use crate::store::{Ranges, StateDir, StoreError};
 use check::Check;
+use in_use::InUse;
+use own_methods::{Caller, OwnMethod};
 use request::Request;
 use rune_methods::RuneMethod;
 use runes::Count;
 use signatures::Signatures;
 
+pub(crate) use grants::{Grant, to_json as grants_to_json};
+pub(crate) use in_use::Accepted;
 pub(crate) use permit::Permit;
+pub(crate) use presets::Preset;
 pub(crate) use reply::{Failure, Refusal};
-pub(crate) use rune_methods::describe;
-pub(crate) use runes::{CreateError, Denied, Listed, Runes};
-
-/// Methods that change the state of a connection to the node, which here is shared by all peers.
-const NEVER_FORWARDED: [&str; 3] = ["batching", "notifications", "deprecations"];
-
-/// Names kept for methods of the gateway itself; the node is never asked for one.
-const OWN_PREFIX: &str = "runeward-";
+pub(crate) use runes::{CreateError, Denied, ResolveError, Runes, Wanted};
 
 /// Methods a node answers only when something happens.
 const WAITING_PREFIX: &str = "wait";
@@ -88,6 +95,7 @@ impl Gate {
     pub(crate) fn learn(&self, fact: Fact) {
         match fact {
             Fact::Help(lines) => {
+                log_unknown(&lines);
                 let signatures = Arc::new(Signatures::read(lines.iter().map(String::as_str)));
                 *self.signatures.write().unwrap_or_else(PoisonError::into_inner) = signatures;
             }
@@ -115,22 +123,27 @@ impl Gate {
         self.runes.store().bind("node", node_id).await
     }
 
-    /// Decides on one request. `peer`: the node id of whoever sent it, 66 hex digits.
-    pub(crate) async fn decide(&self, bytes: &[u8], peer: &str) -> Decision {
-        match self.judge(bytes, peer).await {
+    /// Decides on one request. `peer`: the node id of whoever sent it, 66 hex digits. `accepted`: where
+    /// it is noted which runes were good on the connection.
+    pub(crate) async fn decide(&self, bytes: &[u8], peer: &str, accepted: &Accepted) -> Decision {
+        match self.judge(bytes, peer, accepted).await {
             Ok(decision) => decision,
             Err(refusal) => Decision::Answer(refusal.reply()),
         }
     }
 
-    async fn judge(&self, bytes: &[u8], peer: &str) -> Result<Decision, Refusal> {
+    async fn judge(&self, bytes: &[u8], peer: &str, accepted: &Accepted) -> Result<Decision, Refusal> {
         let request = Request::parse(bytes)?;
-        let time = seconds_since_1970();
+        let time = self.runes.clock().seconds();
         let signatures = Arc::clone(&self.signatures.read().unwrap_or_else(PoisonError::into_inner));
         let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
             .with_signature(signatures.of(&request.method));
         let decided = match self.runes.check(&request.rune, check, Count::Use).await {
-            Ok(()) => self.dispatch(&request, time, &signatures).await,
+            Ok(in_use) => {
+                accepted.note(&in_use);
+                let caller = Caller { peer, rune: &request.rune, time };
+                self.dispatch(&request, &caller, in_use, &signatures).await
+            }
             Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
             Err(Denied::NoSecret) => Err(Failure::unreachable("its rune secret is not known yet")),
             Err(denied) => return Err(Refusal::rune(&denied.reason())),
@@ -142,21 +155,27 @@ impl Gate {
     async fn dispatch(
         &self,
         request: &Request<'_>,
-        time: u64,
+        caller: &Caller<'_>,
+        in_use: Arc<InUse>,
         signatures: &Signatures,
     ) -> Result<Decision, Failure> {
         let method = request.method.as_ref();
-        if !request.has_method_name() || method.starts_with(OWN_PREFIX) {
+        if !request.has_method_name() {
             return Err(Failure::unknown_command(method));
         }
-        if NEVER_FORWARDED.contains(&method) {
+        if own_methods::is_own(method) {
+            let own = OwnMethod::named(method).ok_or_else(|| Failure::unknown_command(method))?;
+            let result = own.run(&self.runes, &request.params, caller).await?;
+            return Ok(Decision::Answer(reply::success(request.id, &result)));
+        }
+        if methods::is_never_forwarded(method) {
             return Err(Failure::never_forwarded(method));
         }
         request.filter.as_ref().map_or(Ok(()), filter::check)?;
         let rune_method = RuneMethod::named(method);
         match (rune_method, self.runes.authority()) {
             (Some(rune_method), Authority::Own) => {
-                let result = rune_method.run(&self.runes, &request.params, time, signatures).await?;
+                let result = rune_method.run(&self.runes, &request.params, caller.time, signatures).await?;
                 Ok(Decision::Answer(reply::success(request.id, &result)))
             }
             _ => {
@@ -165,7 +184,8 @@ impl Gate {
                 }
                 let waits = method.starts_with(WAITING_PREFIX);
                 let changes_runes = matches!(rune_method, Some(RuneMethod::Blacklist));
-                Ok(Decision::Forward(Permit::new(request.id, request.command(), waits, changes_runes)))
+                let permit = Permit::new(request.id, request.command(), waits, changes_runes, in_use);
+                Ok(Decision::Forward(permit))
             }
         }
     }
@@ -182,8 +202,9 @@ impl Gate {
         if !matches!(params, json::Json::Array(_) | json::Json::Object(_)) {
             return Err(DryRunError::Params);
         }
-        let check = Check::new(seconds_since_1970(), peer, Some(method), &params);
-        self.runes.check(rune, check, Count::DryRun).await.map_err(DryRunError::Denied)
+        let check = Check::new(self.runes.clock().seconds(), peer, Some(method), &params);
+        let checked = self.runes.check(rune, check, Count::DryRun).await;
+        checked.map(drop).map_err(DryRunError::Denied)
     }
 }
 
@@ -202,6 +223,12 @@ pub(crate) enum DryRunError {
     Denied(Denied),
 }
 
-fn seconds_since_1970() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+/// Says which of the node's commands are not known, so that whoever relies on presets knows.
+fn log_unknown(help: &[String]) {
+    let names = help.iter().filter_map(|line| line.split_ascii_whitespace().next());
+    let unknown: Vec<_> = names.filter(|name| methods::class_of(name).is_none()).collect();
+    if !unknown.is_empty() {
+        let commands = unknown.join(" ");
+        tracing::warn!(commands, "the node has commands not known here: no preset but admin allows them");
+    }
 }

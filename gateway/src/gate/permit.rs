@@ -1,5 +1,9 @@
 //! Leave to run one command.
 
+use std::sync::Arc;
+
+use super::in_use::InUse;
+
 /// One command the gate has allowed. A node call takes a permit, and only the gate can make one.
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -7,14 +11,22 @@ pub(crate) struct Permit {
     command: Vec<u8>,
     waits: bool,
     changes_runes: bool,
+    rune: Arc<InUse>,
 }
 
 impl Permit {
     /// `id`: the client's id token. `command`: JSON members `"method":…,"params":…[,"filter":…]`,
     /// serialised from what was checked. `waits`: whether the command is answered only when
     /// something happens. `changes_runes`: whether it may change which of the node's runes are good.
-    pub(super) fn new(id: &str, command: Vec<u8>, waits: bool, changes_runes: bool) -> Self {
-        Self { id: id.to_owned(), command, waits, changes_runes }
+    /// `rune`: what allows it.
+    pub(super) fn new(
+        id: &str,
+        command: Vec<u8>,
+        waits: bool,
+        changes_runes: bool,
+        rune: Arc<InUse>,
+    ) -> Self {
+        Self { id: id.to_owned(), command, waits, changes_runes, rune }
     }
 
     /// The client's id token, to be put back verbatim.
@@ -35,5 +47,10 @@ impl Permit {
     /// Whether the node may take as long as it likes to answer.
     pub(crate) fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// Returns once the rune that allows the command is revoked. Cancel-safe.
+    pub(crate) async fn revoked(&self) {
+        self.rune.revoked().await;
     }
 }

@@ -78,6 +78,14 @@ impl Failure {
         Self::new(19543, "shutting down, the command was not sent; reconnect and try again")
     }
 
+    /// 19544: the rune was revoked while its command ran.
+    pub(crate) fn revoked() -> Self {
+        Self::new(
+            19544,
+            "the rune was revoked while the command ran; its outcome is unknown: check before you repeat it with another rune",
+        )
+    }
+
     /// 19545: what must be recorded before the command runs cannot be; the command was not sent.
     pub(crate) fn not_recorded() -> Self {
         Self::new(19545, "the use of this rune cannot be recorded, the command was not sent; try again later")

@@ -3,31 +3,13 @@
 use runeward_policy::{Alternative, Restriction, Rune};
 
 use super::check::Check;
-use super::json::{self, Json};
+use super::json::Json;
+use super::object::{Object, seconds};
+use super::presets::Preset;
 use super::reply::Failure;
-use super::runes::{Count, CreateError, Denied, Listed, MAX_UNIQUE_ID, Runes};
+use super::runes::{Count, CreateError, Denied, MAX_UNIQUE_ID, Runes, Wanted};
 use super::signatures::Signatures;
-use crate::store::StoreError;
-
-/// What `createrune restrictions=readonly` stands for: commands that change nothing, tell nothing of
-/// balances and peers, and reach no address outside.
-const READONLY: [&str; 15] = [
-    "checkmessage",
-    "decode",
-    "feerates",
-    "getinfo",
-    "getroute",
-    "getroutes",
-    "help",
-    "listchannels",
-    "listnodes",
-    "listsqlschemas",
-    "parsefeerate",
-    "preapproveinvoice",
-    "preapprovekeysend",
-    "setpsbtversion",
-    "waitblockheight",
-];
+use crate::store::{RuneRecord, StoreError};
 
 const UNRESTRICTED: &str = "WARNING: This rune has no restrictions! Anyone who has access to this rune could \
      drain funds from your node. Be careful when giving this to apps that you don't trust. Consider using the \
@@ -67,7 +49,7 @@ impl RuneMethod {
     ) -> Result<String, Failure> {
         match self {
             Self::Create => create(runes, arguments(params, ["rune", "restrictions"], 0)?).await,
-            Self::Show => show(runes, arguments(params, ["rune"], 0)?),
+            Self::Show => show(runes, arguments(params, ["rune"], 0)?).await,
             Self::Check => {
                 check(runes, arguments(params, ["rune", "nodeid", "method", "params"], 1)?, time, signatures)
                     .await
@@ -78,10 +60,13 @@ impl RuneMethod {
 }
 
 async fn create(runes: &Runes, [rune, restrictions]: [Option<&Json<'_>>; 2]) -> Result<String, Failure> {
-    let restrictions = restrictions.map_or(Ok(Vec::new()), parse_restrictions)?;
+    let (restrictions, preset) = restrictions.map_or(Ok((Vec::new(), None)), parse_restrictions)?;
     let rune = match rune {
         Some(rune) => narrow(&parse_rune(rune)?, &restrictions)?,
-        None => runes.create(&restrictions, None).await?.rune,
+        None => {
+            let wanted = Wanted { restrictions: &restrictions, preset, ..Wanted::default() };
+            runes.create(wanted).await?.rune
+        }
     };
     let mut out = Object::new();
     out.text("rune", &rune.encode());
@@ -101,21 +86,29 @@ fn narrow(rune: &Rune, restrictions: &[Restriction]) -> Result<Rune, Failure> {
     Ok(rune)
 }
 
-fn show(runes: &Runes, [rune]: [Option<&Json<'_>>; 1]) -> Result<String, Failure> {
-    let listed = match rune {
-        Some(rune) => vec![runes.describe(parse_rune(rune)?)],
-        None => runes.list(),
-    };
+async fn show(runes: &Runes, [rune]: [Option<&Json<'_>>; 1]) -> Result<String, Failure> {
+    let mut shown = Vec::new();
+    if let Some(rune) = rune {
+        let rune = parse_rune(rune)?;
+        let issued = match rune.numeric_id().filter(|_| runes.is_ours(&rune)) {
+            Some(unique_id) => runes.issued(unique_id).await?,
+            None => None,
+        };
+        shown.push(describe(runes, &rune, issued.as_ref().map(|grant| &grant.record)));
+    } else {
+        let grants = runes.list().await?;
+        shown.extend(grants.iter().map(|grant| describe(runes, &grant.rune, Some(&grant.record))));
+    }
     let mut out = Object::new();
-    out.array("runes", listed.iter().map(|listed| describe(runes, listed)));
+    out.array("runes", shown.into_iter());
     Ok(out.end())
 }
 
-/// One rune in the node's shape.
-pub(crate) fn describe(runes: &Runes, listed: &Listed) -> String {
+/// One rune in the node's shape, with its record where it was issued here.
+fn describe(runes: &Runes, rune: &Rune, record: Option<&RuneRecord>) -> String {
     let mut out = Object::new();
-    out.text("rune", &listed.rune.encode());
-    match &listed.record {
+    out.text("rune", &rune.encode());
+    match record {
         None => out.raw("stored", "false"),
         Some(record) => {
             if let Some(name) = &record.name {
@@ -123,20 +116,19 @@ pub(crate) fn describe(runes: &Runes, listed: &Listed) -> String {
             }
         }
     }
-    if listed.revoked {
+    if rune.numeric_id().is_some_and(|unique_id| runes.is_revoked(unique_id)) {
         out.raw("blacklisted", "true");
     }
-    if let Some(last_used) = listed.record.as_ref().and_then(|record| record.last_used) {
-        let (seconds, nanoseconds) = (last_used / 1_000_000_000, last_used % 1_000_000_000);
-        out.raw("last_used", &format!("{seconds}.{nanoseconds:09}"));
+    if let Some(last_used) = record.and_then(|record| record.last_used) {
+        out.raw("last_used", &seconds(last_used));
     }
-    if !runes.is_ours(&listed.rune) {
+    if !runes.is_ours(rune) {
         out.raw("our_rune", "false");
     }
-    out.text("unique_id", listed.rune.unique_id().map_or("", |unique_id| unique_id.id));
+    out.text("unique_id", rune.unique_id().map_or("", |unique_id| unique_id.id));
     out.array(
         "restrictions",
-        listed.rune.restrictions().map(|restriction| {
+        rune.restrictions().map(|restriction| {
             let mut out = Object::new();
             out.array(
                 "alternatives",
@@ -153,7 +145,7 @@ pub(crate) fn describe(runes: &Runes, listed: &Listed) -> String {
             out.end()
         }),
     );
-    out.text("restrictions_as_english", &listed.rune.english());
+    out.text("restrictions_as_english", &rune.english());
     out.end()
 }
 
@@ -175,7 +167,7 @@ async fn check(
     let signature = method.and_then(|method| signatures.of(method));
     let check = Check::new(time, nodeid, method, params).with_signature(signature);
     match runes.check(&rune, check, Count::Use).await {
-        Ok(()) => Ok("{\"valid\":true}".to_owned()),
+        Ok(_) => Ok("{\"valid\":true}".to_owned()),
         Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
         Err(denied) => Err(match denied {
             Denied::NoUniqueId => Failure::invalid_params(denied.reason()),
@@ -252,13 +244,15 @@ fn parse_rune(value: &Json<'_>) -> Result<Rune, Failure> {
 }
 
 /// `"readonly"`, or an array of restrictions, each an array of alternatives such as `"method=getinfo"`.
-fn parse_restrictions(value: &Json<'_>) -> Result<Vec<Restriction>, Failure> {
+fn parse_restrictions(value: &Json<'_>) -> Result<(Vec<Restriction>, Option<Preset>), Failure> {
     match value {
-        Json::String(name) if name == "readonly" => {
-            let methods = READONLY.map(|method| format!("method={method}")).join("|");
-            Restriction::parse(&methods).ok().map(|readonly| vec![readonly])
+        Json::String(name) if name == Preset::Readonly.name() => {
+            Preset::Readonly.restrictions().ok().map(|restrictions| (restrictions, Some(Preset::Readonly)))
         }
-        Json::Array(restrictions) => restrictions.iter().map(parse_restriction).collect(),
+        Json::Array(restrictions) => {
+            let restrictions: Option<Vec<_>> = restrictions.iter().map(parse_restriction).collect();
+            restrictions.map(|restrictions| (restrictions, None))
+        }
         _ => None,
     }
     .ok_or_else(|| invalid("restrictions", NOT_A_RESTRICTION))
@@ -271,7 +265,7 @@ fn parse_restriction(value: &Json<'_>) -> Option<Restriction> {
 }
 
 /// The values of the named parameters, given by position or by name; the first `required` must be there.
-fn arguments<'p, const N: usize>(
+pub(super) fn arguments<'p, const N: usize>(
     params: &'p Json<'p>,
     names: [&str; N],
     required: usize,
@@ -304,7 +298,7 @@ fn arguments<'p, const N: usize>(
     }
 }
 
-fn invalid(name: &str, what: &str) -> Failure {
+pub(super) fn invalid(name: &str, what: &str) -> Failure {
     Failure::invalid_params(format!("{name}: {what}: invalid token (see logs for details)"))
 }
 
@@ -322,42 +316,5 @@ impl From<CreateError> for Failure {
             CreateError::Store(error) => error.into(),
             CreateError::NotOurs => Failure::invalid_params(error.to_string()),
         }
-    }
-}
-
-/// A JSON object under construction.
-struct Object(Vec<u8>);
-
-impl Object {
-    fn new() -> Self {
-        Self(vec![b'{'])
-    }
-
-    fn key(&mut self, key: &str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        json::write_string(key, &mut self.0);
-        self.0.push(b':');
-    }
-
-    fn raw(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.0.extend_from_slice(value.as_bytes());
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        json::write_string(value, &mut self.0);
-    }
-
-    fn array(&mut self, key: &str, items: impl Iterator<Item = String>) {
-        let items: Vec<String> = items.collect();
-        self.raw(key, &format!("[{}]", items.join(",")));
-    }
-
-    fn end(mut self) -> String {
-        self.0.push(b'}');
-        String::from_utf8(self.0).unwrap_or_default()
     }
 }

@@ -1,13 +1,16 @@
 //! The runes this gateway honours: its own, which it issues, or its node's.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use runeward_policy::{LimitError, MasterSecret, Restriction, Rune, SinceLastUse};
 
 use super::check::Check;
+use super::clock::Clock;
+use super::grants::Grant;
+use super::in_use::{InUse, Standing};
+use super::presets::Preset;
 use super::uses::Uses;
 use crate::config::Authority;
 use crate::store::{Ranges, RuneRecord, StateDir, Store, StoreError};
@@ -22,26 +25,21 @@ pub(crate) const MAX_UNIQUE_ID: u64 = (1 << UNIQUE_ID_BITS) - 1;
 /// How often another process's changes are looked for.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The rune authority of one state directory.
+/// How often it is kept how far time has come.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The rune authority of one state directory. What it issued stands in the store; in memory is only
+/// what is in use.
 #[derive(Debug)]
 pub(crate) struct Runes {
     authority: Authority,
-    /// What runes are derived from. The node's is known once the node has been met.
-    master: RwLock<Option<MasterSecret>>,
+    dir: StateDir,
     store: Store,
     uses: Uses,
-    /// By unique id: of our own runes all that were issued, of the node's those that were used.
-    issued: RwLock<HashMap<u64, Arc<Issued>>>,
-    revoked: RwLock<Ranges>,
-    /// Held while the runes in memory follow the store, so that none is set back by an older reading.
+    clock: Clock,
+    standing: RwLock<Standing>,
+    /// Held while what is in memory follows the store, so that it is not set back by an older reading.
     following: tokio::sync::Mutex<()>,
-}
-
-/// A rune's record and the last use of its unique id, shared by all runes derived from it.
-#[derive(Debug)]
-struct Issued {
-    record: RuneRecord,
-    last_used: Mutex<Option<i64>>,
 }
 
 /// Why a rune does not allow a command.
@@ -61,7 +59,7 @@ pub(crate) enum Denied {
     Unknown,
     /// A restriction does not hold.
     NotPermitted(runeward_policy::Refusal),
-    /// Allowed, but its use could not be recorded.
+    /// Its record cannot be read, or its use not be written.
     NotRecorded,
 }
 
@@ -72,12 +70,15 @@ pub(crate) enum Count {
     DryRun,
 }
 
-/// A rune as it is listed.
-pub(crate) struct Listed {
-    pub(crate) rune: Rune,
-    /// Its record, where one was issued.
-    pub(crate) record: Option<RuneRecord>,
-    pub(crate) revoked: bool,
+/// What a rune is to be issued as.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// All its restrictions, those of the preset among them.
+    pub(crate) restrictions: &'a [Restriction],
+    pub(crate) name: Option<&'a str>,
+    pub(crate) preset: Option<Preset>,
+    /// The offer it is handed out through.
+    pub(crate) offer: Option<u64>,
 }
 
 impl Runes {
@@ -85,15 +86,30 @@ impl Runes {
     pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
         let store = Store::open(dir).await?;
         store.bind("authority", authority.name()).await?;
-        let master = match authority {
-            Authority::Own => Some(dir.rune_secret()?),
-            Authority::Node => None,
-        };
+        if authority == Authority::Own && store.standing().await?.0.is_none() {
+            store.bind_secret(&dir.rune_secret(None)?.fingerprint).await?;
+        }
         let uses = Uses::start(store.clone());
-        let (issued, revoked, following) = Default::default();
-        let runes = Self { authority, master: RwLock::new(master), store, uses, issued, revoked, following };
+        let clock = Clock::open(store.clone()).await?;
+        let (standing, following) = Default::default();
+        let runes = Self { authority, dir: dir.clone(), store, uses, clock, standing, following };
         runes.reload().await?;
         Ok(runes)
+    }
+
+    /// Makes a new secret for the runes of a state directory and forgets all that were made from the
+    /// last; how many there were. The database says from which secret runes are made, and forgets
+    /// them in the same commit: whenever this is cut short, either all stand or none.
+    pub(crate) async fn rotate_secret(dir: &StateDir) -> Result<u64, StoreError> {
+        let store = Store::open(dir).await?;
+        store.bind("authority", Authority::Own.name()).await?;
+        let new = dir.new_rune_secret()?;
+        let (forgotten, last) = store.change_secret(&new.fingerprint).await?;
+        if let Ok(last) = dir.rune_secret(last.as_deref()) {
+            last.remove();
+        }
+        store.close().await;
+        Ok(forgotten)
     }
 
     /// Whose runes they are.
@@ -104,19 +120,24 @@ impl Runes {
     /// Takes over the node's rune secret.
     pub(crate) fn learn_secret(&self, secret: &[u8]) {
         match MasterSecret::new(secret) {
-            Ok(master) => *self.master.write().unwrap_or_else(PoisonError::into_inner) = Some(master),
+            Ok(master) => self.write().master = Some(master),
             Err(error) => tracing::error!(%error, "the node's rune secret cannot be used"),
         }
     }
 
     /// Takes over the unique ids that the node has revoked.
     pub(crate) fn learn_revoked(&self, revoked: Ranges) {
-        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = revoked;
+        self.write().revoke(revoked);
     }
 
     /// The store underneath.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The time decisions are made by.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Writes what is still to be written and closes the store.
@@ -125,11 +146,17 @@ impl Runes {
         self.store.close().await;
     }
 
-    /// Takes over what other processes changed, for as long as it is awaited.
+    /// Takes over what other processes changed, and keeps how far time has come, for as long as it is
+    /// awaited.
     pub(crate) async fn watch(&self) {
         let mut seen = None;
+        let mut saved = Instant::now();
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
+            if saved.elapsed() >= CLOCK_INTERVAL {
+                self.clock.save().await;
+                saved = Instant::now();
+            }
             let version = match self.store.version().await {
                 Ok(version) if seen == Some(version) => continue,
                 Ok(version) => version,
@@ -147,193 +174,218 @@ impl Runes {
 
     /// Checks that `rune` allows the command and, where it is to count, records its use; a use that
     /// a limit depends on is on disk before this returns.
-    pub(crate) async fn check(&self, rune: &Rune, mut check: Check<'_>, count: Count) -> Result<(), Denied> {
-        let (issued, unique_id) = match self.authenticate(rune) {
-            // Ours, but issued by another process since it was last looked for.
-            Err(Denied::Unknown) if self.reload().await.is_ok() => self.authenticate(rune)?,
-            authenticated => authenticated?,
-        };
-        let (paced, now) = {
-            let mut last_used = issued.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = nanoseconds_since_1970();
+    pub(crate) async fn check(
+        &self,
+        rune: &Rune,
+        mut check: Check<'_>,
+        count: Count,
+    ) -> Result<Arc<InUse>, Denied> {
+        let in_use = self.find(rune).await?;
+        let evaluated = {
+            let mut last_used = in_use.last_used.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.clock.now();
             check.since_last_use = match *last_used {
                 None => SinceLastUse::Never,
                 Some(last) => {
                     SinceLastUse::Elapsed(Duration::from_nanos(u64::try_from(now - last).unwrap_or(0)))
                 }
             };
-            let pass = runeward_policy::evaluate(rune, &check).map_err(Denied::NotPermitted)?;
-            if count == Count::DryRun {
-                return Ok(());
+            let evaluated = runeward_policy::evaluate(rune, &check);
+            if evaluated.is_ok() && count == Count::Use {
+                *last_used = Some(now);
             }
-            *last_used = Some(now);
-            (pass.paced, now)
+            evaluated.map(|pass| (pass.paced, now))
+        };
+        let (paced, now) = match evaluated {
+            Ok(_) if count == Count::DryRun => return Ok(in_use),
+            Ok(evaluated) => evaluated,
+            Err(refusal) => {
+                if count == Count::Use && reads_time(rune, &refusal) {
+                    // What has expired stays expired.
+                    self.clock.save().await;
+                }
+                return Err(Denied::NotPermitted(refusal));
+            }
         };
         if !paced {
-            self.uses.note(unique_id, now);
-        } else if !self.uses.commit(unique_id, now).await {
+            self.uses.note(in_use.unique_id, now);
+        } else if !self.uses.commit(in_use.unique_id, now).await {
             return Err(Denied::NotRecorded);
         }
-        Ok(())
+        match in_use.is_revoked() {
+            true => Err(Denied::Blacklisted),
+            false => Ok(in_use),
+        }
     }
 
-    /// Issues a rune with these restrictions.
-    pub(crate) async fn create(
-        &self,
-        restrictions: &[Restriction],
-        name: Option<&str>,
-    ) -> Result<Listed, CreateError> {
+    /// Issues a rune.
+    pub(crate) async fn create(&self, wanted: Wanted<'_>) -> Result<Grant, CreateError> {
         loop {
             let unique_id = random_unique_id()?;
-            let rune = self.issue(unique_id, restrictions)?.ok_or(CreateError::NotOurs)?;
+            let (rune, secret) = self.issue(unique_id, wanted.restrictions)?.ok_or(CreateError::NotOurs)?;
             let record = RuneRecord {
                 unique_id,
-                name: name.map(str::to_owned),
+                name: wanted.name.map(str::to_owned),
+                preset: wanted.preset.map(|preset| preset.name().to_owned()),
                 restrictions: rune.restrictions_text().to_owned(),
-                created_at: nanoseconds_since_1970() / 1_000_000_000,
+                created_at: self.clock.seconds().cast_signed(),
+                offer: wanted.offer,
                 last_used: None,
+                uses: 0,
             };
-            if self.store.insert(&record).await? {
-                self.remember(record.clone());
-                return Ok(Listed { rune, record: Some(record), revoked: false });
+            match self.store.insert(&record, &secret).await {
+                Ok(true) => return Ok(Grant { rune, record, revoked: false }),
+                Ok(false) => {}
+                Err(StoreError::SecretChanged) => self.reload().await?,
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     /// Every rune issued, oldest first.
-    pub(crate) fn list(&self) -> Vec<Listed> {
-        let mut issued: Vec<_> = self.read_issued().values().cloned().collect();
-        issued.sort_by_key(|issued| (issued.record.created_at, issued.record.unique_id));
-        issued.iter().filter_map(|issued| self.derive_again(issued)).collect()
+    pub(crate) async fn list(&self) -> Result<Vec<Grant>, StoreError> {
+        self.uses.flush().await;
+        let records = self.store.runes().await?;
+        Ok(records.into_iter().filter_map(|record| self.derive_again(record)).collect())
     }
 
-    /// One rune, whether issued here or not.
-    pub(crate) fn describe(&self, rune: Rune) -> Listed {
-        let unique_id = rune.numeric_id().filter(|_| self.is_ours(&rune));
-        let record = unique_id.and_then(|id| self.read_issued().get(&id).map(|issued| issued.current()));
-        let revoked = rune.numeric_id().is_some_and(|unique_id| self.is_revoked(unique_id));
-        Listed { rune, record, revoked }
+    /// The rune issued under this name.
+    pub(crate) async fn named(&self, name: &str) -> Result<Option<Grant>, StoreError> {
+        self.uses.flush().await;
+        Ok(self.store.rune_named(name).await?.and_then(|record| self.derive_again(record)))
+    }
+
+    /// The rune issued under this unique id.
+    pub(crate) async fn issued(&self, unique_id: u64) -> Result<Option<Grant>, StoreError> {
+        self.uses.flush().await;
+        Ok(self.store.rune(unique_id).await?.and_then(|record| self.derive_again(record)))
+    }
+
+    /// The unique id that is meant: the one of this name, or the one this number is.
+    pub(crate) async fn resolve(&self, given: &str) -> Result<u64, ResolveError> {
+        if let Ok(unique_id) = given.parse()
+            && self.store.known(unique_id).await?.issued
+        {
+            return Ok(unique_id);
+        }
+        let named = self.store.rune_named(given).await?;
+        named.map(|record| record.unique_id).ok_or_else(|| ResolveError::Unknown(given.to_owned()))
+    }
+
+    /// Revokes these unique ids, all or none.
+    pub(crate) async fn revoke(&self, unique_ids: &[u64]) -> Result<(), StoreError> {
+        self.change_revoked(|revoked| unique_ids.iter().for_each(|id| revoked.insert(*id, *id))).await?;
+        Ok(())
     }
 
     /// Whether the rune's authcode is ours.
     pub(crate) fn is_ours(&self, rune: &Rune) -> bool {
-        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
-        master.as_ref().is_some_and(|master| master.derived(rune))
+        self.read().master.as_ref().is_some_and(|master| master.derived(rune))
     }
 
-    /// The unique id of the rune issued under this name.
-    pub(crate) fn id_of(&self, name: &str) -> Option<u64> {
-        let issued = self.read_issued();
-        issued.values().find(|issued| issued.record.name.as_deref() == Some(name)).map(|i| i.record.unique_id)
-    }
-
-    /// Whether a rune with this unique id was issued.
-    pub(crate) fn is_issued(&self, unique_id: u64) -> bool {
-        self.read_issued().contains_key(&unique_id)
+    /// Whether this unique id is revoked.
+    pub(crate) fn is_revoked(&self, unique_id: u64) -> bool {
+        self.read().revoked.contains(unique_id)
     }
 
     /// The revoked unique ids.
     pub(crate) fn revoked(&self) -> Ranges {
-        self.revoked.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.read().revoked.clone()
     }
 
-    /// Changes the revoked unique ids and returns them as they are then. Holds from the next check on.
+    /// Changes the revoked unique ids and returns them as they are then. Holds from the next check on,
+    /// and ends calls under way.
     pub(crate) async fn change_revoked(
         &self,
         change: impl FnOnce(&mut Ranges),
     ) -> Result<Ranges, StoreError> {
         let _following = self.following.lock().await;
         let revoked = self.store.change_revoked(change).await?;
-        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = revoked.clone();
+        self.write().revoke(revoked.clone());
         Ok(revoked)
     }
 
-    /// Everything about a rune but its restrictions, in the order a node finds faults.
-    fn authenticate(&self, rune: &Rune) -> Result<(Arc<Issued>, u64), Denied> {
-        let unique_id = rune.numeric_id().ok_or(Denied::NoUniqueId)?;
-        if self.is_revoked(unique_id) {
-            return Err(Denied::Blacklisted);
-        }
-        if rune.unique_id().is_some_and(|id| id.version.is_some()) {
-            return Err(Denied::Version);
-        }
-        if self.master.read().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Err(Denied::NoSecret);
-        }
-        if !self.is_ours(rune) {
-            return Err(Denied::NotDerived);
-        }
-        let issued = self.read_issued().get(&unique_id).cloned();
-        match (issued, self.authority) {
-            (Some(issued), _) => Ok((issued, unique_id)),
-            (None, Authority::Own) => Err(Denied::Unknown),
+    /// The unique id of a rune in memory: everything about the rune is right but its restrictions.
+    async fn find(&self, rune: &Rune) -> Result<Arc<InUse>, Denied> {
+        loop {
+            let (unique_id, forgotten) = {
+                let standing = self.read();
+                let unique_id = standing.authenticate(rune)?;
+                if let Some(in_use) = standing.in_use(unique_id) {
+                    return Ok(in_use);
+                }
+                (unique_id, standing.forgotten())
+            };
+            let known = self.store.known(unique_id).await.map_err(|error| {
+                tracing::error!(%error, "the record of a rune cannot be read");
+                Denied::NotRecorded
+            })?;
             // Whatever the node's secret made, the node issued.
-            (None, Authority::Node) => Ok((self.remember(RuneRecord::of(unique_id, None)), unique_id)),
+            if !known.issued && self.authority == Authority::Own {
+                return Err(Denied::Unknown);
+            }
+            let mut standing = self.write();
+            // It may have been revoked meanwhile.
+            standing.authenticate(rune)?;
+            if standing.forgotten() == forgotten {
+                return Ok(standing.keep(unique_id, known.last_used, &self.uses));
+            }
         }
     }
 
-    fn issue(&self, unique_id: u64, restrictions: &[Restriction]) -> Result<Option<Rune>, LimitError> {
-        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
-        master.as_ref().map(|master| master.issue(unique_id, restrictions)).transpose()
+    /// A rune and the fingerprint of the secret it is made from.
+    fn issue(
+        &self,
+        unique_id: u64,
+        restrictions: &[Restriction],
+    ) -> Result<Option<(Rune, String)>, LimitError> {
+        let standing = self.read();
+        let rune =
+            standing.master.as_ref().map(|master| master.issue(unique_id, restrictions)).transpose()?;
+        Ok(rune.map(|rune| (rune, standing.fingerprint.clone())))
     }
 
-    fn is_revoked(&self, unique_id: u64) -> bool {
-        self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(unique_id)
-    }
-
-    fn derive_again(&self, issued: &Issued) -> Option<Listed> {
-        let record = issued.current();
+    fn derive_again(&self, record: RuneRecord) -> Option<Grant> {
         let restrictions = runeward_policy::parse_restrictions(&record.restrictions).ok()?;
-        let rune = self.issue(record.unique_id, &restrictions).ok()??;
+        let (rune, _) = self.issue(record.unique_id, &restrictions).ok()??;
         let revoked = self.is_revoked(record.unique_id);
-        Some(Listed { rune, record: Some(record), revoked })
+        Some(Grant { rune, record, revoked })
     }
 
-    /// Takes over what the store holds. A last use known here stands: it is at least as new.
+    /// Takes over what the store holds, where the runes are our own.
     async fn reload(&self) -> Result<(), StoreError> {
-        let _following = self.following.lock().await;
-        let records = match self.authority {
-            Authority::Own => {
-                let records = self.store.runes().await?;
-                *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = self.store.revoked().await?;
-                records
-            }
-            Authority::Node => {
-                let uses = self.store.uses().await?;
-                uses.into_iter()
-                    .map(|(unique_id, last_used)| RuneRecord::of(unique_id, Some(last_used)))
-                    .collect()
-            }
-        };
-        for record in records {
-            if !self.is_issued(record.unique_id) {
-                self.remember(record);
-            }
+        if self.authority == Authority::Node {
+            return Ok(());
         }
-        Ok(())
+        let _following = self.following.lock().await;
+        let (fingerprint, revoked) = self.store.standing().await?;
+        if fingerprint.as_deref() == Some(&*self.read().fingerprint) {
+            self.write().revoke(revoked);
+            return Ok(());
+        }
+        let secret = self.dir.rune_secret(fingerprint.as_deref());
+        let (secret, loaded) = match secret {
+            Ok(secret) => (Some((secret.master, secret.fingerprint)), Ok(())),
+            // Runes made from the last one are dead all the same.
+            Err(error) => (None, Err(error)),
+        };
+        self.write().change_secret(secret, revoked);
+        loaded
     }
 
-    /// Keeps the record, or the one that is there already.
-    fn remember(&self, record: RuneRecord) -> Arc<Issued> {
-        let mut all = self.issued.write().unwrap_or_else(PoisonError::into_inner);
-        let issued = all.entry(record.unique_id).or_insert_with(|| {
-            let last_used = Mutex::new(record.last_used);
-            Arc::new(Issued { record, last_used })
-        });
-        Arc::clone(issued)
+    fn read(&self) -> RwLockReadGuard<'_, Standing> {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_issued(&self) -> std::sync::RwLockReadGuard<'_, HashMap<u64, Arc<Issued>>> {
-        self.issued.read().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Standing> {
+        self.standing.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Issued {
-    /// The record with its last use as it is now.
-    fn current(&self) -> RuneRecord {
-        let last_used = *self.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-        RuneRecord { last_used, ..self.record.clone() }
-    }
+/// Whether the restriction that refuses has to do with the time.
+fn reads_time(rune: &Rune, refusal: &runeward_policy::Refusal) -> bool {
+    let refusing = rune.restrictions().nth(refusal.restriction());
+    refusing.is_some_and(|it| it.alternatives().any(|alternative| alternative.field() == "time"))
 }
 
 impl Denied {
@@ -349,7 +401,7 @@ impl Denied {
             Denied::NotDerived => "Not authorized: Not derived from master".to_owned(),
             Denied::Unknown => "Not authorized: Unknown rune".to_owned(),
             Denied::NotPermitted(refusal) => format!("Not permitted: {refusal}"),
-            Denied::NotRecorded => "Not permitted: its use cannot be recorded".to_owned(),
+            Denied::NotRecorded => "Not permitted: its record cannot be read or written".to_owned(),
         }
     }
 }
@@ -365,14 +417,17 @@ pub(crate) enum CreateError {
     Store(#[from] StoreError),
 }
 
+/// Why it is not known which rune is meant.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResolveError {
+    #[error("no rune '{}' was made here; see `runeward rune list`", .0.escape_default())]
+    Unknown(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 fn random_unique_id() -> Result<u64, StoreError> {
     let mut bytes = [0; 8];
     SystemRandom::new().fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
     Ok(u64::from_le_bytes(bytes) & MAX_UNIQUE_ID)
-}
-
-/// The clock, in nanoseconds; good until the year 2262.
-fn nanoseconds_since_1970() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@ use super::messages::RequestId;
 use super::outbox::{MAX_PART, Outbox};
 use super::requests::Taken;
 use super::{RETRY_AFTER, Shared};
-use crate::gate::{Decision, Failure, Permit};
+use crate::gate::{Accepted, Decision, Failure, Permit};
 use crate::node::CallError;
 use crate::shutdown::Shutdown;
 
@@ -17,6 +17,8 @@ pub(super) struct Call {
     pub(super) shared: Arc<Shared>,
     /// The peer's node id, 66 hex digits.
     pub(super) peer: Arc<str>,
+    /// The runes that were good on the connection.
+    pub(super) accepted: Arc<Accepted>,
     /// The connection is closing: the call must end.
     pub(super) abandoned: Shutdown,
 }
@@ -37,7 +39,7 @@ impl Call {
             Ok(request) => request,
             Err(over) => return self.answer(over.reply()).await,
         };
-        let decision = self.shared.gate.decide(&request, &self.peer).await;
+        let decision = self.shared.gate.decide(&request, &self.peer, &self.accepted).await;
         drop(request);
         match decision {
             Decision::Answer(reply) => self.answer(reply).await,

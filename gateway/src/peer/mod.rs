@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::gate::{self, Failure, Gate, Refusal};
+use crate::gate::{self, Accepted, Failure, Gate, Refusal};
 use crate::node::Node;
 use crate::shutdown::{self, Shutdown, Trigger};
 use call::{Call, End};
@@ -87,6 +87,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         waiting: VecDeque::new(),
         under_way: HashSet::new(),
         calls: JoinSet::new(),
+        accepted: Arc::default(),
         abandon,
         abandoned,
         shared,
@@ -110,6 +111,8 @@ pub(crate) struct Peer<S> {
     /// The ids of the calls under way: of two requests with one id the second waits for the first.
     under_way: HashSet<RequestId>,
     calls: JoinSet<(RequestId, End)>,
+    /// The runes that were good on this connection.
+    accepted: Arc<Accepted>,
     /// Ends the calls under way.
     abandon: Trigger,
     abandoned: Shutdown,
@@ -256,6 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 outbox: Arc::clone(&self.outbox),
                 shared: Arc::clone(&self.shared),
                 peer: Arc::clone(&self.name),
+                accepted: Arc::clone(&self.accepted),
                 abandoned: self.abandoned.clone(),
             };
             self.calls.spawn(async move { (id, call.run(request).await) });

@@ -1,20 +1,29 @@
 //! What must survive a restart: runes, their last uses, revocations, and what the state directory
 //! belongs to. SQLite, written by the daemon and by the command line beside it.
+//!
+//! # Layout
+//! - here: the database opened, what it is bound to, and what can be wrong with it.
+//! - `records`: runes, their uses, revocations, and the secret they are made from.
+//! - `ranges`: sets of unique ids.
+//! - `clock`: how far time has come.
+//! - `state_dir`: the directory, and the secrets beside the database.
 
+mod clock;
 mod ranges;
+mod records;
 mod state_dir;
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Sqlite, Transaction};
 
 pub(crate) use ranges::Ranges;
+pub(crate) use records::{RuneRecord, Used};
 pub(crate) use state_dir::{StateDir, load_identity};
 
 /// How long a write waits for another process to finish its own.
@@ -56,6 +65,18 @@ pub enum StoreError {
         /// The secret's file.
         PathBuf,
     ),
+    /// The rune secret is not the one that the runes recorded here were made from.
+    #[error(
+        "{} is missing or not the secret that the runes here were made from; restore it from your backup, or let them all go with `runeward rotate-secret`",
+        .0.display()
+    )]
+    OtherSecret(
+        /// The secret's file.
+        PathBuf,
+    ),
+    /// The secret was changed while a rune was made.
+    #[error("the rune secret was changed meanwhile; try again")]
+    SecretChanged,
     /// Another daemon serves from this directory.
     #[error("another runeward is running on {}; stop it, or give another --state-dir", .0.display())]
     Locked(
@@ -90,27 +111,6 @@ pub enum StoreError {
     /// Any other fault of the database.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-}
-
-/// A rune's record.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct RuneRecord {
-    #[sqlx(try_from = "i64")]
-    pub(crate) unique_id: u64,
-    pub(crate) name: Option<String>,
-    /// Encoded restrictions, joined by `&`, without the unique id.
-    pub(crate) restrictions: String,
-    /// UNIX seconds.
-    pub(crate) created_at: i64,
-    /// Nanoseconds since 1970; `None` while never used.
-    pub(crate) last_used: Option<i64>,
-}
-
-impl RuneRecord {
-    /// The record of a rune of which nothing else is known.
-    pub(crate) fn of(unique_id: u64, last_used: Option<i64>) -> Self {
-        Self { unique_id, name: None, restrictions: String::new(), created_at: 0, last_used }
-    }
 }
 
 /// The database of one state directory.
@@ -166,86 +166,6 @@ impl Store {
         Ok(value.fetch_optional(&self.pool).await?)
     }
 
-    /// Every rune issued, oldest first.
-    pub(crate) async fn runes(&self) -> Result<Vec<RuneRecord>, StoreError> {
-        let runes = sqlx::query_as(
-            "SELECT unique_id, name, restrictions, created_at, last_used
-             FROM runes LEFT JOIN uses USING (unique_id) ORDER BY created_at, unique_id",
-        );
-        Ok(runes.fetch_all(&self.pool).await?)
-    }
-
-    /// Every last use, nanoseconds since 1970 by unique id.
-    pub(crate) async fn uses(&self) -> Result<HashMap<u64, i64>, StoreError> {
-        let uses: Vec<(i64, i64)> =
-            sqlx::query_as("SELECT unique_id, last_used FROM uses").fetch_all(&self.pool).await?;
-        Ok(uses.into_iter().map(|(unique_id, last_used)| (unique_id.cast_unsigned(), last_used)).collect())
-    }
-
-    /// Registers a rune; `false` where its unique id is taken.
-    pub(crate) async fn insert(&self, rune: &RuneRecord) -> Result<bool, StoreError> {
-        let inserted =
-            sqlx::query("INSERT INTO runes (unique_id, name, restrictions, created_at) VALUES (?, ?, ?, ?)")
-                .bind(rune.unique_id.cast_signed())
-                .bind(&rune.name)
-                .bind(&rune.restrictions)
-                .bind(rune.created_at)
-                .execute(&self.pool)
-                .await;
-        match (inserted, &rune.name) {
-            (Ok(_), _) => Ok(true),
-            (Err(sqlx::Error::Database(error)), Some(name))
-                if error.is_unique_violation() && error.message().contains("name") =>
-            {
-                Err(StoreError::NameTaken(name.clone()))
-            }
-            (Err(sqlx::Error::Database(error)), _) if error.is_unique_violation() => Ok(false),
-            (Err(error), _) => Err(error.into()),
-        }
-    }
-
-    /// The revoked unique ids.
-    pub(crate) async fn revoked(&self) -> Result<Ranges, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        read_revoked(&mut transaction).await
-    }
-
-    /// Changes the revoked unique ids and returns them as they are then.
-    pub(crate) async fn change_revoked(
-        &self,
-        change: impl FnOnce(&mut Ranges),
-    ) -> Result<Ranges, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let mut revoked = read_revoked(&mut transaction).await?;
-        change(&mut revoked);
-        sqlx::query("DELETE FROM revoked").execute(&mut *transaction).await?;
-        for (first, last) in revoked.iter() {
-            sqlx::query("INSERT INTO revoked (first, last) VALUES (?, ?)")
-                .bind(first.cast_signed())
-                .bind(last.cast_signed())
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(revoked)
-    }
-
-    /// Records last uses, unique ids to nanoseconds since 1970, all or none. On disk on return.
-    pub(crate) async fn stamp(&self, uses: &HashMap<u64, i64>) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for (unique_id, at) in uses {
-            sqlx::query(
-                "INSERT INTO uses (unique_id, last_used) VALUES (?, ?)
-                 ON CONFLICT DO UPDATE SET last_used = max(last_used, excluded.last_used)",
-            )
-            .bind(unique_id.cast_signed())
-            .bind(at)
-            .execute(&mut *transaction)
-            .await?;
-        }
-        Ok(transaction.commit().await?)
-    }
-
     /// A number that changes when another process has changed the database.
     pub(crate) async fn version(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(&self.pool).await?)
@@ -277,14 +197,4 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         .open(path)
         .map(drop)
         .map_err(|source| StoreError::file(path, source))
-}
-
-async fn read_revoked(transaction: &mut Transaction<'_, Sqlite>) -> Result<Ranges, StoreError> {
-    let rows: Vec<(i64, i64)> =
-        sqlx::query_as("SELECT first, last FROM revoked").fetch_all(&mut **transaction).await?;
-    let mut revoked = Ranges::default();
-    for (first, last) in rows {
-        revoked.insert(first.cast_unsigned(), last.cast_unsigned());
-    }
-    Ok(revoked)
 }

@@ -15,16 +15,13 @@ impl Ranges {
         if first > last {
             return;
         }
-        self.0.retain(|&(f, l)| {
-            let apart = l.saturating_add(1) < first || last.saturating_add(1) < f;
-            if !apart {
-                first = first.min(f);
-                last = last.max(l);
-            }
-            apart
-        });
-        let at = self.0.partition_point(|&(f, _)| f < first);
-        self.0.insert(at, (first, last));
+        let start = self.0.partition_point(|&(_, l)| l.saturating_add(1) < first);
+        let end = self.0.partition_point(|&(f, _)| f <= last.saturating_add(1));
+        if let Some(touched) = self.0.get(start..end).filter(|touched| !touched.is_empty()) {
+            first = first.min(touched[0].0);
+            last = last.max(touched[touched.len() - 1].1);
+        }
+        self.0.splice(start..end, [(first, last)]);
     }
 
     /// Takes `first..=last` out, splitting what it cuts.
@@ -45,6 +42,11 @@ impl Ranges {
                 self.0.push((last + 1, l));
             }
         }
+    }
+
+    /// The ranges that are not, as they are, among those of `other`.
+    pub(crate) fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u64, u64)> + 'a {
+        self.iter().filter(|range| other.0.binary_search(range).is_err())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
@@ -76,6 +78,8 @@ mod tests {
                     prop_assert_eq!(ranges.contains(id), set.contains(&id));
                 }
                 let listed: Vec<_> = ranges.iter().collect();
+                prop_assert_eq!(ranges.without(&Ranges::default()).collect::<Vec<_>>(), listed.clone());
+                prop_assert_eq!(ranges.without(&ranges).count(), 0);
                 prop_assert!(listed.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
             }
         }

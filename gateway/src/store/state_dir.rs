@@ -14,6 +14,9 @@ use super::StoreError;
 /// Length of every secret kept here, in bytes; its file holds twice as many hex digits.
 const SECRET_LENGTH: usize = 32;
 
+/// The file of the secret that runes are derived from.
+const RUNE_SECRET: &str = "rune-secret";
+
 /// An existing state directory.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir(PathBuf);
@@ -22,6 +25,14 @@ pub(crate) struct StateDir(PathBuf);
 #[derive(Debug)]
 pub(crate) struct DaemonLock {
     _file: File,
+}
+
+/// The secret that runes are derived from, and how it is told from others without giving it away.
+pub(crate) struct RuneSecret {
+    pub(crate) master: MasterSecret,
+    /// 32 hex digits.
+    pub(crate) fingerprint: String,
+    path: PathBuf,
 }
 
 impl StateDir {
@@ -49,11 +60,43 @@ impl StateDir {
         load_identity(&path)
     }
 
-    /// The secret that runes are derived from, made on first use.
-    pub(crate) fn rune_secret(&self) -> Result<MasterSecret, StoreError> {
-        let path = self.0.join("rune-secret");
-        let secret = load_or_make_secret(&path, || random_secret(&path))?;
-        MasterSecret::new(secret.as_slice()).map_err(|_| StoreError::Corrupt(path))
+    /// The secret that runes are derived from: the one with this fingerprint, or, where none is told,
+    /// the one that is there or is made on this first use.
+    pub(crate) fn rune_secret(&self, fingerprint: Option<&str>) -> Result<RuneSecret, StoreError> {
+        let Some(fingerprint) = fingerprint else {
+            let path = self.0.join(RUNE_SECRET);
+            let secret = load_or_make_secret(&path, || random_secret(&path))?;
+            return RuneSecret::new(&secret, path);
+        };
+        for path in self.rune_secrets(fingerprint) {
+            match load_secret(&path) {
+                Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                loaded => {
+                    let secret = RuneSecret::new(&*loaded?, path)?;
+                    if secret.fingerprint == fingerprint {
+                        return Ok(secret);
+                    }
+                }
+            }
+        }
+        Err(StoreError::OtherSecret(self.0.join(RUNE_SECRET)))
+    }
+
+    /// Makes a secret to change to. No file is ever written anew: two that change the secret at once
+    /// leave each other's alone, and the database says which one is meant.
+    pub(crate) fn new_rune_secret(&self) -> Result<RuneSecret, StoreError> {
+        let draft = self.0.join(RUNE_SECRET);
+        let random = random_secret(&draft)?;
+        let mut secret = RuneSecret::new(&random, draft)?;
+        let [_, path] = self.rune_secrets(&secret.fingerprint);
+        save_new(&path, &encode_hex(&random))?;
+        secret.path = path;
+        Ok(secret)
+    }
+
+    /// Where the secret with this fingerprint may be: the first one made here has the plain name.
+    fn rune_secrets(&self, fingerprint: &str) -> [PathBuf; 2] {
+        [self.0.join(RUNE_SECRET), self.0.join(format!("{RUNE_SECRET}.{fingerprint}"))]
     }
 
     /// The private key of the self-signed certificate: PEM, as `make` makes it on first use.
@@ -87,6 +130,24 @@ impl StateDir {
     }
 }
 
+impl RuneSecret {
+    fn new(secret: &[u8; SECRET_LENGTH], path: PathBuf) -> Result<Self, StoreError> {
+        let Ok(master) = MasterSecret::new(secret) else { return Err(StoreError::Corrupt(path)) };
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        hash.update(b"fingerprint of a rune secret");
+        hash.update(secret);
+        let fingerprint = hash.finish().as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { master, fingerprint, path })
+    }
+
+    /// Removes its file: no rune is made from it any more.
+    pub(crate) fn remove(self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "a secret out of use cannot be removed");
+        }
+    }
+}
+
 /// The identity in the file at `path`, made there on first use.
 pub(crate) fn load_identity(path: &Path) -> Result<Identity, StoreError> {
     let secret = load_or_make_secret(path, || {
@@ -110,6 +171,14 @@ fn load_or_make_secret(
     make: impl FnOnce() -> Result<Secret, StoreError>,
 ) -> Result<Secret, StoreError> {
     let text = load_or_make(path, || Ok(encode_hex(&*make()?)))?;
+    parse_secret(path, &text)
+}
+
+fn load_secret(path: &Path) -> Result<Secret, StoreError> {
+    parse_secret(path, &load(path)?)
+}
+
+fn parse_secret(path: &Path, text: &str) -> Result<Secret, StoreError> {
     decode_hex(text.trim_end()).ok_or_else(|| StoreError::Corrupt(path.to_owned()))
 }
 
@@ -151,10 +220,16 @@ fn save_new(path: &Path, text: &str) -> Result<(), StoreError> {
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .and_then(|()| fs::hard_link(&draft, path));
     let _ = fs::remove_file(&draft);
+    sync(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     match written {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.exists() => Ok(()),
         written => written.map_err(failed),
     }
+}
+
+/// Makes sure that the files of a directory are in it after a crash.
+fn sync(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| StoreError::file(dir, source))
 }
 
 fn encode_hex(secret: &[u8; SECRET_LENGTH]) -> Zeroizing<String> {

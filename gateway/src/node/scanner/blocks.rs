@@ -74,7 +74,7 @@ pub(super) fn masks(classes: &Classes) -> Option<(u64, u64)> {
         scalars = scalars << 8 | gather(eight / u64::from(SCALAR));
         any |= eight;
     }
-    (any & EACH * u64::from(ESCAPE) == 0).then_some((quotes, scalars))
+    (any & (EACH * u64::from(ESCAPE)) == 0).then_some((quotes, scalars))
 }
 
 /// Each bit of the outcome is the parity of the bits up to there.

@@ -1,0 +1,145 @@
+//! The unique ids in use: what is kept of each in memory, and how its calls learn of its revocation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runeward_policy::{MasterSecret, Rune};
+use tokio::sync::watch;
+
+use super::runes::Denied;
+use super::uses::Uses;
+use crate::store::Ranges;
+
+/// With this many unique ids in memory, those that nothing uses are forgotten; the next use looks
+/// them up again.
+const MAX_KEPT: usize = 16_384;
+
+/// Most runes of one connection that are remembered to have been accepted on it.
+const MAX_ACCEPTED: usize = 64;
+
+/// A unique id in use, with all runes derived from it. In memory once at most, so that every use
+/// sees the last one.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    pub(super) unique_id: u64,
+    /// Nanoseconds since 1970; `None` while never used.
+    pub(super) last_used: Mutex<Option<i64>>,
+    revoked: watch::Sender<bool>,
+}
+
+/// What holds for all runes at one moment, changed as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// What runes are derived from. The node's is known once the node has been met.
+    pub(super) master: Option<MasterSecret>,
+    /// The fingerprint of our own.
+    pub(super) fingerprint: String,
+    pub(super) revoked: Ranges,
+    in_use: HashMap<u64, Arc<InUse>>,
+    /// How often some were forgotten.
+    forgotten: u64,
+}
+
+/// The runes that were accepted on one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Accepted(Mutex<Vec<Arc<InUse>>>);
+
+impl InUse {
+    pub(super) fn is_revoked(&self) -> bool {
+        *self.revoked.borrow()
+    }
+
+    /// Returns once the unique id is revoked.
+    pub(crate) async fn revoked(&self) {
+        // The sender cannot go while it is borrowed.
+        let _ = self.revoked.subscribe().wait_for(|revoked| *revoked).await;
+    }
+}
+
+impl Standing {
+    /// The unique id of a rune of which all is right but its restrictions and, perhaps, that it was
+    /// never issued; faults are found in the order a node finds them.
+    pub(super) fn authenticate(&self, rune: &Rune) -> Result<u64, Denied> {
+        let unique_id = rune.numeric_id().ok_or(Denied::NoUniqueId)?;
+        if self.revoked.contains(unique_id) {
+            return Err(Denied::Blacklisted);
+        }
+        if rune.unique_id().is_some_and(|id| id.version.is_some()) {
+            return Err(Denied::Version);
+        }
+        match &self.master {
+            None => Err(Denied::NoSecret),
+            Some(master) if !master.derived(rune) => Err(Denied::NotDerived),
+            Some(_) => Ok(unique_id),
+        }
+    }
+
+    /// The unique id, if it is in memory.
+    pub(super) fn in_use(&self, unique_id: u64) -> Option<Arc<InUse>> {
+        self.in_use.get(&unique_id).cloned()
+    }
+
+    /// Stands for how often ids were forgotten: what was read of the store before may be older than
+    /// the last use in memory.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Keeps a unique id in memory, or the one that is there already. Forgets, where they are many,
+    /// those that nothing uses and whose last use is on disk.
+    pub(super) fn keep(&mut self, unique_id: u64, last_used: Option<i64>, uses: &Uses) -> Arc<InUse> {
+        if self.in_use.len() >= MAX_KEPT && !self.in_use.contains_key(&unique_id) {
+            self.in_use.retain(|id, in_use| Arc::strong_count(in_use) > 1 || uses.is_due(*id));
+            self.forgotten += 1;
+        }
+        let new =
+            || Arc::new(InUse { unique_id, last_used: last_used.into(), revoked: watch::Sender::new(false) });
+        Arc::clone(self.in_use.entry(unique_id).or_insert_with(new))
+    }
+
+    /// Takes over what is revoked, and ends the calls under way of what now is.
+    pub(super) fn revoke(&mut self, revoked: Ranges) {
+        self.in_use.retain(|id, in_use| {
+            let lives = !revoked.contains(*id);
+            if !lives {
+                in_use.revoked.send_replace(true);
+            }
+            lives
+        });
+        self.revoked = revoked;
+    }
+
+    /// Takes over another secret, or none: every rune made from the last one is dead.
+    pub(super) fn change_secret(&mut self, secret: Option<(MasterSecret, String)>, revoked: Ranges) {
+        self.in_use.drain().for_each(|(_, in_use)| {
+            in_use.revoked.send_replace(true);
+        });
+        let (master, fingerprint) = secret.unzip();
+        self.master = master;
+        self.fingerprint = fingerprint.unwrap_or_default();
+        self.revoked = revoked;
+    }
+}
+
+impl Accepted {
+    /// Whether any of them still stands.
+    pub(crate) fn any_live(&self) -> bool {
+        self.lock().iter().any(|in_use| !in_use.is_revoked())
+    }
+
+    pub(super) fn note(&self, in_use: &Arc<InUse>) {
+        let mut accepted = self.lock();
+        if accepted.iter().any(|known| Arc::ptr_eq(known, in_use)) {
+            return;
+        }
+        accepted.retain(|known| !known.is_revoked());
+        if accepted.len() == MAX_ACCEPTED {
+            accepted.remove(0);
+        }
+        accepted.push(Arc::clone(in_use));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<InUse>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

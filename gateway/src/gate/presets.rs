@@ -1,0 +1,137 @@
+//! Presets: what is usually handed out, by name. Each is an ordinary restriction that names its
+//! commands one by one, never by how they begin, so that a command the node adds later is in none.
+
+use runeward_policy::{Alternative, Condition, ParseError, Restriction, RestrictionRef};
+
+use super::methods::{Class, OUTBOUND, of_class};
+
+/// A preset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Preset {
+    /// Look at what anyone may know: changes nothing, tells nothing of balances and peers.
+    Readonly,
+    /// Look at everything but secrets: balances, peers, channels and payments too.
+    Watch,
+    /// Make invoices, offers and addresses, and see what was paid.
+    Receive,
+    /// Receive, and pay; needs an end (--expires).
+    Pay,
+    /// Safe to publish: getinfo, and what the caller's own channels look like from here.
+    Public,
+    /// Everything the node can do.
+    Admin,
+}
+
+/// Every preset.
+pub(crate) const PRESETS: [Preset; 6] =
+    [Preset::Readonly, Preset::Watch, Preset::Receive, Preset::Pay, Preset::Public, Preset::Admin];
+
+const RECEIVE: [&str; 10] = [
+    "getinfo",
+    "help",
+    "decode",
+    "invoice",
+    "offer",
+    "listinvoices",
+    "listoffers",
+    "waitinvoice",
+    "waitanyinvoice",
+    "newaddr",
+];
+
+const PAY: [&str; 6] = ["listpays", "listsendpays", "paystatus", "pay", "xpay", "fetchinvoice"];
+
+const PUBLIC: [&str; 2] = ["getinfo", "runeward-peer"];
+
+impl Preset {
+    /// Its name, as it is written and kept.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Readonly => "readonly",
+            Self::Watch => "watch",
+            Self::Receive => "receive",
+            Self::Pay => "pay",
+            Self::Public => "public",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The preset of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        PRESETS.into_iter().find(|preset| preset.name() == name)
+    }
+
+    /// The commands it allows; `None`: all.
+    pub(crate) fn methods(self) -> Option<Vec<&'static str>> {
+        let read = of_class(Class::Read).iter().filter(|name| !OUTBOUND.contains(name)).copied();
+        Some(match self {
+            Self::Readonly => read.collect(),
+            Self::Watch => read.chain(of_class(Class::Private).iter().copied()).collect(),
+            Self::Receive => RECEIVE.to_vec(),
+            Self::Pay => RECEIVE.into_iter().chain(PAY).collect(),
+            Self::Public => PUBLIC.to_vec(),
+            Self::Admin => return None,
+        })
+    }
+
+    /// What a rune made by it is restricted to: one restriction, for `admin` none.
+    pub(crate) fn restrictions(self) -> Result<Vec<Restriction>, ParseError> {
+        let Some(methods) = self.methods() else { return Ok(Vec::new()) };
+        let alternatives: Result<Vec<_>, _> =
+            methods.iter().map(|name| Alternative::new("method", Condition::Equal, name)).collect();
+        Ok(vec![Restriction::new(alternatives?)?])
+    }
+
+    /// The preset that has just this restriction.
+    pub(crate) fn of(restriction: RestrictionRef<'_>) -> Option<Self> {
+        PRESETS.into_iter().find(|preset| {
+            preset.restrictions().is_ok_and(|own| match &own[..] {
+                [own] => own.to_string() == restriction.as_str(),
+                _ => false,
+            })
+        })
+    }
+
+    /// Whether a rune made by it must end.
+    pub(crate) fn needs_expiry(self) -> bool {
+        self == Self::Pay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::gate::methods::class_of;
+
+    #[test]
+    fn each_names_commands_that_are_known_once_and_nothing_else() {
+        let counts = [Some(15), Some(49), Some(10), Some(16), Some(2), None];
+        for (preset, count) in PRESETS.into_iter().zip(counts) {
+            assert_eq!(Preset::named(preset.name()), Some(preset));
+            let methods = preset.methods();
+            assert_eq!(methods.as_ref().map(Vec::len), count, "{preset:?}");
+            let Some(mut methods) = methods else { continue };
+            assert!(methods.iter().all(|name| class_of(name).is_some()));
+            let restrictions = preset.restrictions().unwrap();
+            assert!(restrictions[0].alternatives().all(|alternative| {
+                (alternative.field(), alternative.condition()) == ("method", Condition::Equal)
+            }));
+            assert_eq!(restrictions[0].alternatives().count(), methods.len());
+            methods.sort_unstable();
+            methods.dedup();
+            assert_eq!(Some(methods.len()), count);
+        }
+    }
+
+    /// Nothing in a preset that only looks gives anything but a look.
+    #[test]
+    fn what_only_looks_has_no_other_class() {
+        let highest = |preset: Preset| preset.methods().unwrap().into_iter().filter_map(class_of).max();
+        assert_eq!(highest(Preset::Readonly), Some(Class::Read));
+        assert_eq!(highest(Preset::Watch), Some(Class::Private));
+        assert_eq!(highest(Preset::Receive), Some(Class::Receive));
+        assert_eq!(highest(Preset::Pay), Some(Class::Spend));
+        assert_eq!(highest(Preset::Public), Some(Class::Private));
+    }
+}
