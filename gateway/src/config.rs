@@ -55,6 +55,11 @@ pub struct Settings {
     #[arg(long, value_enum, env = "RUNEWARD_LOG")]
     log: Option<LogFormat>,
 
+    /// Take the system's clock as it is now, where it had jumped ahead; else time never goes back, so
+    /// that no expired rune revives.
+    #[arg(long)]
+    reset_clock: bool,
+
     /// Channels in the demo node's graph.
     #[arg(long, value_name = "N", env = "RUNEWARD_DEMO_CHANNELS")]
     demo_channels: Option<usize>,
@@ -110,6 +115,7 @@ pub(crate) struct Config {
     pub(crate) allow_origin: Vec<Origin>,
     pub(crate) state_dir: PathBuf,
     pub(crate) log: LogFormat,
+    pub(crate) reset_clock: bool,
     pub(crate) demo_channels: usize,
     /// Whether simulated peers pay the demo node's invoices now and then.
     pub(crate) demo_payers: bool,
@@ -261,6 +267,7 @@ impl Settings {
                 None => default_state_dir(node == NodeChoice::Demo)?,
             },
             log: self.log.or(file.log).unwrap_or_default(),
+            reset_clock: self.reset_clock,
             demo_channels: self.demo_channels.or(file.demo_channels).unwrap_or(DEMO_CHANNELS),
             demo_payers: demo,
             limits: file.limits,

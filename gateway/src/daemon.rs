@@ -26,6 +26,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How often the node's revocations are read again, where its runes are honoured.
 const REFRESH: Duration = Duration::from_secs(10);
 
+/// A clock that lies this many seconds behind the latest time decisions were made by is told of.
+const CLOCK_BEHIND: u64 = 60;
+
 /// The name under which the demo keeps the rune it shows.
 const DEMO_RUNE: &str = "demo";
 
@@ -64,6 +67,16 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
     let gate = Arc::new(Gate::open(&dir, config.authority).await?);
+    let clock = gate.runes().clock();
+    if config.reset_clock {
+        clock.reset().await?;
+    } else if clock.behind() > CLOCK_BEHIND {
+        tracing::warn!(
+            seconds = clock.behind(),
+            "the clock lies behind the latest time runes were checked at, and time stands still until it \
+             is there again; if it had jumped ahead and is right now, restart with --reset-clock"
+        );
+    }
 
     let (socket, demo) = match &config.node {
         NodeChoice::Cln(socket) => (socket.clone(), None),
@@ -137,6 +150,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     trigger.pull();
     let _ = serving.await;
     following.abort();
+    shared.gate.runes().clock().save().await;
     shared.gate.runes().close().await;
     drop(demo);
     Ok(())

@@ -177,9 +177,9 @@ impl Setup {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        if let Some(text) = stdin {
-            let mut pipe = child.stdin.take().unwrap();
-            pipe.write_all(text.as_bytes()).await.unwrap();
+        if let (Some(text), Some(mut pipe)) = (stdin.map(str::to_owned), child.stdin.take()) {
+            // Beside the reading: neither pipe holds much.
+            tokio::spawn(async move { pipe.write_all(text.as_bytes()).await });
         }
         let output =
             within(&format!("`runeward {}` ends", args.join(" ")), child.wait_with_output()).await.unwrap();

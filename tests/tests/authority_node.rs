@@ -118,6 +118,43 @@ async fn a_revocation_on_the_node_is_followed() {
     .await;
 }
 
+/// Calls in flight end with the revocation: at once where it goes through us, else when it is read.
+#[tokio::test]
+async fn calls_in_flight_end_with_the_revocation() {
+    let node = RuneNode::start().await;
+    node.node.on("wait", Answer::Never);
+    let gateway = Gateway::start(node.setup()).await;
+    let mut owner = Client::connect(&gateway).await;
+    for (round, id) in [6, 7].into_iter().enumerate() {
+        let rune = runes::narrow(&node.rune(id, &[]), "method=wait");
+        let mut user = Client::connect(&gateway).await;
+        user.request(1, runeward_tests::client::request(&json!(1), "wait", &json!({}), &rune)).await;
+        eventually("the call is under way", async || node.node.calls("wait") > round).await;
+        match round {
+            0 => drop(owner.result("blacklistrune", json!({"start": id}), &node.rune(1, &[])).await),
+            _ => node.revoked.lock().unwrap().push(id),
+        }
+        let reply = user.reply(1).await;
+        assert_eq!(reply.code(), Some(19544), "{}", reply.text());
+    }
+}
+
+/// The node keeps no grants, and the gateway keeps none for it.
+#[tokio::test]
+async fn grants_are_the_nodes_own() {
+    let node = RuneNode::start().await;
+    let gateway = Gateway::start(node.setup()).await;
+    let mut client = Client::connect(&gateway).await;
+    for method in ["runeward-grants", "runeward-revoke"] {
+        let reply = client.call(method, json!({}), &node.rune(1, &[])).await;
+        assert_eq!(reply["error"]["code"], -32601, "{reply}");
+        assert!(reply["error"]["message"].as_str().unwrap().contains("showrunes"), "{reply}");
+    }
+    let state_dir = gateway.setup().state().display().to_string();
+    let rotate = gateway.cli(&["rotate-secret", "--yes", "--state-dir", &state_dir]).await;
+    rotate.assert_refused(1, &["authority node"]);
+}
+
 #[tokio::test]
 async fn without_the_node_nothing_is_allowed_and_nothing_lost() {
     let mut node = RuneNode::absent();
@@ -140,6 +177,8 @@ async fn without_the_node_nothing_is_allowed_and_nothing_lost() {
     node.revoked.lock().unwrap().push(4);
     node.node.restart().await;
     eventually("the node is found again", async || {
+        // A call during which the revocation is read ends with its connection.
+        let mut client = Client::connect(&gateway).await;
         message(&mut client, "listinvoices", json!({}), &rune).await.ends_with("Blacklisted rune")
     })
     .await;

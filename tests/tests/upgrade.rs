@@ -29,4 +29,12 @@ async fn the_state_of_0_1_0() {
     for (name, status) in [("live", "live"), ("once", "live"), ("gone", "revoked")] {
         assert!(list.lines().any(|line| line.contains(name) && line.contains(status)), "{list}");
     }
+    let grants = gateway.setup().rune(&["list", "--json"]).await;
+    let grants: Value = serde_json::from_str(&grants.stdout).unwrap();
+    let grants = grants["grants"].as_array().unwrap();
+    let grant = |name: &str| grants.iter().find(|grant| grant["name"] == name).unwrap();
+    // Nobody counted until now: what had been used was so at least once.
+    assert_eq!(grant("once")["uses"], 1);
+    assert_eq!((&grant("live")["preset"], &grant("live")["offer_id"]), (&Value::Null, &Value::Null));
+    assert!(grant("once")["last_used"].is_number());
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod call;
+mod rotate_secret;
 mod rune;
 mod serve;
 
@@ -35,6 +36,8 @@ enum Command {
     /// Make, narrow, read and revoke runes.
     #[command(subcommand)]
     Rune(rune::RuneCommand),
+    /// Let every rune made here die, where the secret they are made from may be in other hands.
+    RotateSecret(rotate_secret::RotateSecret),
     /// Run one of a node's commands, through this gateway or any commando server.
     Call(call::Call),
     /// Print a completion script for a shell.
@@ -84,6 +87,7 @@ impl Cli {
             Some(Command::Serve(serve)) => serve.run(false).await,
             Some(Command::Demo(serve)) => serve.run(true).await,
             Some(Command::Rune(rune)) => rune.run().await,
+            Some(Command::RotateSecret(rotate)) => rotate.run().await,
             Some(Command::Call(call)) => call.run().await,
             Some(Command::Completions { shell }) => {
                 clap_complete::generate(shell, &mut Self::command(), "runeward", &mut io::stdout());

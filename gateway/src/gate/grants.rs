@@ -40,9 +40,10 @@ impl Grant {
         self.rune.bound_peer()
     }
 
-    /// Whether it could ever make other runes.
-    pub(crate) fn is_admin(&self, now: u64) -> bool {
-        self.rune.could_allow(now, None, Some("createrune"))
+    /// Whether it can make other runes, or could before it ended.
+    pub(crate) fn is_admin(&self) -> bool {
+        let made_at = u64::try_from(self.record.created_at).unwrap_or(0);
+        self.rune.could_allow(made_at, None, Some("createrune"))
     }
 
     /// JSON text. Unique ids are numbers, below 2^52; times are UNIX seconds; what is not there is

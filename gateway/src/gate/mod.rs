@@ -6,7 +6,8 @@
 //! - `runes`: the runes honoured here, issued and revoked; `in_use`: what of them is in memory;
 //!   `uses`: the record of their use; `clock`: the time decisions are made by.
 //! - `grants`: what was handed out, to be shown.
-//! - `methods`, `presets`: what each command risks, and what is usually handed out.
+//! - `methods`, `presets`, `risks`: what each command risks, what is usually handed out, and what to
+//!   know of it before.
 //! - `rune_methods`: `createrune` and its kin, answered here; `own_methods`: the gateway's own.
 //! - `signatures`: which parameters the node's commands have.
 //! - `filter`: the form of a reply filter.
@@ -30,6 +31,7 @@ mod permit;
 mod presets;
 mod reply;
 mod request;
+mod risks;
 mod rune_methods;
 mod runes;
 mod signatures;
@@ -50,11 +52,12 @@ use rune_methods::RuneMethod;
 use runes::Count;
 use signatures::Signatures;
 
-pub(crate) use grants::{Grant, to_json as grants_to_json};
+pub(crate) use grants::{Grant, Status, to_json as grants_to_json};
 pub(crate) use in_use::Accepted;
 pub(crate) use permit::Permit;
-pub(crate) use presets::Preset;
+pub(crate) use presets::{Preset, explain, summary};
 pub(crate) use reply::{Failure, Refusal};
+pub(crate) use risks::risks;
 pub(crate) use runes::{CreateError, Denied, ResolveError, Runes, Wanted};
 
 /// Methods a node answers only when something happens.
@@ -226,7 +229,8 @@ pub(crate) enum DryRunError {
 /// Says which of the node's commands are not known, so that whoever relies on presets knows.
 fn log_unknown(help: &[String]) {
     let names = help.iter().filter_map(|line| line.split_ascii_whitespace().next());
-    let unknown: Vec<_> = names.filter(|name| methods::class_of(name).is_none()).collect();
+    let is_new = |name: &&str| methods::class_of(name).is_none() && !name.starts_with("dev-");
+    let unknown: Vec<_> = names.filter(is_new).collect();
     if !unknown.is_empty() {
         let commands = unknown.join(" ");
         tracing::warn!(commands, "the node has commands not known here: no preset but admin allows them");

@@ -1,7 +1,7 @@
 //! Presets: what is usually handed out, by name. Each is an ordinary restriction that names its
 //! commands one by one, never by how they begin, so that a command the node adds later is in none.
 
-use runeward_policy::{Alternative, Condition, ParseError, Restriction, RestrictionRef};
+use runeward_policy::{Alternative, Condition, ParseError, Restriction, Rune};
 
 use super::methods::{Class, OUTBOUND, of_class};
 
@@ -25,6 +25,9 @@ pub(crate) enum Preset {
 /// Every preset.
 pub(crate) const PRESETS: [Preset; 6] =
     [Preset::Readonly, Preset::Watch, Preset::Receive, Preset::Pay, Preset::Public, Preset::Admin];
+
+/// Most commands of a preset that are named where it is explained.
+const MOST_NAMED: usize = 20;
 
 const RECEIVE: [&str; 10] = [
     "getinfo",
@@ -82,20 +85,59 @@ impl Preset {
         Ok(vec![Restriction::new(alternatives?)?])
     }
 
-    /// The preset that has just this restriction.
-    pub(crate) fn of(restriction: RestrictionRef<'_>) -> Option<Self> {
-        PRESETS.into_iter().find(|preset| {
-            preset.restrictions().is_ok_and(|own| match &own[..] {
-                [own] => own.to_string() == restriction.as_str(),
-                _ => false,
-            })
-        })
-    }
-
     /// Whether a rune made by it must end.
     pub(crate) fn needs_expiry(self) -> bool {
         self == Self::Pay
     }
+
+    /// What its holder can do.
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Readonly => "change nothing, and tell nothing of balances and peers",
+            Self::Watch => "tell balances, channels, peers, invoices and payments, and change nothing",
+            Self::Receive => "make invoices, offers and addresses, and tell what was paid",
+            Self::Pay => "can pay with all that the channels hold, and receive",
+            Self::Public => "tell what anyone may know, and each caller of its own channels",
+            Self::Admin => "do everything",
+        }
+    }
+}
+
+/// What a rune allows at `now` (UNIX seconds), in sentences, as [`Rune::explain`] has them; where it
+/// allows the commands of a preset, that is said in place of their names.
+pub(crate) fn explain(rune: &Rune, now: u64) -> Vec<String> {
+    say(rune, now, |preset, methods| {
+        let (name, count, meaning) = (preset.name(), methods.len(), preset.meaning());
+        let named = match count {
+            ..=MOST_NAMED => format!(" ({})", methods.join(", ")),
+            _ => String::new(),
+        };
+        format!("Only the {count} commands of the preset {name}: they {meaning}{named}")
+    })
+}
+
+/// As [`explain`], in fewer words.
+pub(crate) fn summary(rune: &Rune, now: u64) -> String {
+    say(rune, now, |preset, _| format!("Preset {}", preset.name())).join(" ")
+}
+
+fn say(rune: &Rune, now: u64, words: impl Fn(Preset, &[&str]) -> String) -> Vec<String> {
+    let mut sentences = rune.explain(now);
+    for preset in PRESETS {
+        let Some(methods) = preset.methods() else { continue };
+        let Ok(restrictions) = preset.restrictions() else { continue };
+        let listed: Vec<_> = restrictions.iter().map(|it| it.explain(now)).collect();
+        let listed = listed.join(" ");
+        for sentence in &mut sentences {
+            // Exceptions may follow, as in `…, but not getinfo.`
+            if let Some(rest) = sentence.strip_prefix(listed.trim_end_matches('.'))
+                && (rest == "." || rest.starts_with(", but not "))
+            {
+                *sentence = words(preset, &methods) + rest;
+            }
+        }
+    }
+    sentences
 }
 
 #[cfg(test)]
@@ -103,10 +145,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::gate::methods::class_of;
+    use runeward_policy::{MasterSecret, parse_restrictions};
 
     #[test]
     fn each_names_commands_that_are_known_once_and_nothing_else() {
-        let counts = [Some(15), Some(49), Some(10), Some(16), Some(2), None];
+        let counts = [Some(15), Some(50), Some(10), Some(16), Some(2), None];
         for (preset, count) in PRESETS.into_iter().zip(counts) {
             assert_eq!(Preset::named(preset.name()), Some(preset));
             let methods = preset.methods();
@@ -122,6 +165,26 @@ mod tests {
             methods.dedup();
             assert_eq!(Some(methods.len()), count);
         }
+    }
+
+    #[test]
+    fn a_preset_is_told_by_its_name() {
+        let tell = |restrictions: &str| {
+            let restrictions = parse_restrictions(restrictions).unwrap();
+            let rune = MasterSecret::new(&[7; 32]).unwrap().issue(1, &restrictions).unwrap();
+            (explain(&rune, 1_800_000_000), summary(&rune, 1_800_000_000))
+        };
+        let receive = Preset::Receive.restrictions().unwrap()[0].to_string();
+        let words = "Only the 10 commands of the preset receive: they make invoices, offers and addresses, and \
+                     tell what was paid (getinfo, help, decode, invoice, offer, listinvoices, listoffers, \
+                     waitinvoice, waitanyinvoice, newaddr)";
+        assert_eq!(tell(&receive), (vec![format!("{words}.")], "Preset receive.".to_owned()));
+        let (sentences, summary) = tell(&format!("{receive}&method/newaddr&pnum=0"));
+        assert_eq!(sentences[0], format!("{words}, but not newaddr."));
+        assert!(summary.starts_with("Preset receive, but not newaddr. "), "{summary}");
+        // One command more is another list.
+        let (sentences, _) = tell(&format!("{receive}|method=pay"));
+        assert!(sentences[0].starts_with("Only these commands: getinfo, help"), "{sentences:?}");
     }
 
     /// Nothing in a preset that only looks gives anything but a look.

@@ -246,8 +246,9 @@ fn parse_rune(value: &Json<'_>) -> Result<Rune, Failure> {
 /// `"readonly"`, or an array of restrictions, each an array of alternatives such as `"method=getinfo"`.
 fn parse_restrictions(value: &Json<'_>) -> Result<(Vec<Restriction>, Option<Preset>), Failure> {
     match value {
-        Json::String(name) if name == Preset::Readonly.name() => {
-            Preset::Readonly.restrictions().ok().map(|restrictions| (restrictions, Some(Preset::Readonly)))
+        Json::String(name) => {
+            let preset = Preset::named(name).filter(|preset| *preset == Preset::Readonly);
+            preset.and_then(|preset| Some((preset.restrictions().ok()?, Some(preset))))
         }
         Json::Array(restrictions) => {
             let restrictions: Option<Vec<_>> = restrictions.iter().map(parse_restriction).collect();

@@ -21,6 +21,8 @@ pub(super) struct Call {
     pub(super) accepted: Arc<Accepted>,
     /// The connection is closing: the call must end.
     pub(super) abandoned: Shutdown,
+    /// Whether a part of its reply is sent.
+    pub(super) begun: bool,
 }
 
 /// How a call ended.
@@ -28,6 +30,8 @@ pub(super) struct Call {
 pub(super) enum End {
     /// With a whole reply.
     Answered,
+    /// With an error, as its rune was revoked.
+    Revoked,
     /// In the middle of its reply, which nothing can mend: the connection has to close.
     Cut,
 }
@@ -43,10 +47,22 @@ impl Call {
         drop(request);
         match decision {
             Decision::Answer(reply) => self.answer(reply).await,
-            Decision::Forward(permit) => match self.forward(&permit).await {
-                Ok(end) => end,
-                Err(failure) => self.answer(failure.reply(permit.id())).await,
-            },
+            Decision::Forward(permit) => {
+                let ended = tokio::select! {
+                    // Looked at first: a reply that is there is sent.
+                    biased;
+                    ended = self.forward(&permit) => ended.map_err(|failure| (failure, End::Answered)),
+                    () = permit.revoked() => Err((Failure::revoked(), End::Revoked)),
+                };
+                match ended {
+                    Ok(end) => end,
+                    Err(_) if self.begun => End::Cut,
+                    Err((failure, end)) => match self.answer(failure.reply(permit.id())).await {
+                        End::Answered => end,
+                        cut => cut,
+                    },
+                }
+            }
         }
     }
 
@@ -58,7 +74,6 @@ impl Call {
             reply = self.shared.node.call(permit) => reply?,
             () = self.abandoned.begun() => return Err(Failure::shutting_down()),
         };
-        let mut begun = false;
         let mut part = Vec::new();
         loop {
             let next = tokio::select! {
@@ -66,13 +81,9 @@ impl Call {
                 next = reply.next(&mut part) => next,
                 () = self.abandoned.begun() => Err(CallError::Lost("the connection is closing".to_owned())),
             };
-            let last = match next {
-                Ok(last) => last,
-                Err(error) if !begun => return Err(error.into()),
-                Err(_) => return Ok(End::Cut),
-            };
+            let last = next?;
             while part.len() > MAX_PART {
-                begun = true;
+                self.begun = true;
                 if self.outbox.reply(self.id, &part[..MAX_PART], false).await.is_err() {
                     return Ok(End::Cut);
                 }

@@ -88,6 +88,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         under_way: HashSet::new(),
         calls: JoinSet::new(),
         accepted: Arc::default(),
+        lost_a_rune: false,
         abandon,
         abandoned,
         shared,
@@ -113,6 +114,8 @@ pub(crate) struct Peer<S> {
     calls: JoinSet<(RequestId, End)>,
     /// The runes that were good on this connection.
     accepted: Arc<Accepted>,
+    /// Whether a call ended because its rune was revoked.
+    lost_a_rune: bool,
     /// Ends the calls under way.
     abandon: Trigger,
     abandoned: Shutdown,
@@ -134,6 +137,8 @@ enum Closed {
     Warned(String),
     #[error("a reply was cut")]
     CutReply,
+    #[error("its rune was revoked")]
+    Revoked,
     #[error("shutting down")]
     Shutdown,
     #[error(transparent)]
@@ -216,7 +221,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 Err(closed) => return closed,
             }
             self.start_calls();
+            if self.lost_a_rune && self.is_idle() && !self.accepted.any_live() {
+                return Closed::Revoked;
+            }
         }
+    }
+
+    /// Whether nothing is under way and nothing waits.
+    fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.waiting.is_empty() && self.outgoing.is_none()
     }
 
     /// Waits for whatever comes first. The peer's next message is read only when its last one is
@@ -261,6 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 peer: Arc::clone(&self.name),
                 accepted: Arc::clone(&self.accepted),
                 abandoned: self.abandoned.clone(),
+                begun: false,
             };
             self.calls.spawn(async move { (id, call.run(request).await) });
         }
@@ -269,6 +283,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     fn note_end(&mut self, ended: Result<(RequestId, End), JoinError>) -> Result<Event, Closed> {
         match ended {
             Ok((id, End::Answered)) => {
+                self.under_way.remove(&id);
+                Ok(Event::CallEnded)
+            }
+            Ok((id, End::Revoked)) => {
+                self.lost_a_rune = true;
                 self.under_way.remove(&id);
                 Ok(Event::CallEnded)
             }
@@ -285,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 let lingering = sleep_until(begun + LINGER);
                 let event = tokio::select! {
                     event = self.next_event() => event,
-                    () = lingering, if self.calls.is_empty() && self.outgoing.is_none() && self.waiting.is_empty() => return,
+                    () = lingering, if self.is_idle() => return,
                 };
                 match event {
                     Ok(Event::Heard(request)) => self.waiting.extend(request),
