@@ -143,3 +143,37 @@ impl Accepted {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::store::{StateDir, Store};
+
+    /// Where they are many, those stay whose last use somebody counts on.
+    #[tokio::test]
+    async fn only_what_nothing_uses_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let uses = Uses::start(Store::open(&StateDir::open(dir.path()).unwrap()).await.unwrap());
+        let mut standing = Standing::default();
+        let many = u64::try_from(MAX_KEPT).unwrap();
+        let called = standing.keep(0, Some(5), &uses);
+        uses.note(1, 7);
+        (1..many).for_each(|id| drop(standing.keep(id, None, &uses)));
+        assert_eq!((standing.in_use.len(), standing.forgotten()), (MAX_KEPT, 0));
+
+        // One that is there costs no other its place.
+        standing.keep(many - 1, None, &uses);
+        assert_eq!(standing.forgotten(), 0);
+        standing.keep(many, None, &uses);
+        assert_eq!((standing.in_use.len(), standing.forgotten()), (3, 1));
+        assert!(Arc::ptr_eq(&called, &standing.keep(0, None, &uses)));
+        assert!(standing.in_use(1).is_some() && standing.in_use(many).is_some());
+
+        let mut revoked = Ranges::default();
+        revoked.insert(0, 0);
+        standing.revoke(revoked);
+        called.revoked().await;
+        assert!(standing.in_use(0).is_none());
+    }
+}
