@@ -77,6 +77,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
              is there again; if it had jumped ahead and is right now, restart with --reset-clock"
         );
     }
+    gate.serve_at(None).await?;
 
     let (socket, demo) = match &config.node {
         NodeChoice::Cln(socket) => (socket.clone(), None),
@@ -114,6 +115,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let hosts = hosts(&config, &listeners)?;
     let tls = config.certificate.clone().map(|choice| Tls::open(choice, &dir, &hosts)).transpose()?;
     let ready = Ready::new(&config, identity.node_id().to_string(), &listeners, up, tls.as_ref())?;
+    gate.serve_at(Some(&ready.uri)).await?;
     let port = Port {
         tls: tls.as_ref().map(Tls::acceptor),
         access: Access::new(hosts, config.allow_origin.clone()),

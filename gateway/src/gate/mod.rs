@@ -9,6 +9,9 @@
 //! - `methods`, `presets`, `risks`: what each command risks, what is usually handed out, and what to
 //!   know of it before.
 //! - `rune_methods`: `createrune` and its kin, answered here; `own_methods`: the gateway's own.
+//! - `offers`: what may be claimed once; `pairing`: the methods that offer and claim, with `names` and
+//!   `fingerprint` for who did.
+//! - `whoami`, `look`: what a caller is told of its rune, and of its own channels.
 //! - `signatures`: which parameters the node's commands have.
 //! - `filter`: the form of a reply filter.
 //! - `permit`: leave to run one command; a node call takes one.
@@ -19,14 +22,19 @@ pub mod bench;
 mod check;
 mod clock;
 mod filter;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grants;
 mod in_use;
 mod json;
+mod look;
 mod methods;
+mod names;
 mod object;
+mod offers;
 mod own_methods;
+mod pairing;
 mod permit;
 mod presets;
 mod reply;
@@ -36,6 +44,7 @@ mod rune_methods;
 mod runes;
 mod signatures;
 mod uses;
+mod whoami;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -51,9 +60,13 @@ use request::Request;
 use rune_methods::RuneMethod;
 use runes::Count;
 use signatures::Signatures;
+use whoami::Here;
 
 pub(crate) use grants::{Grant, Status, to_json as grants_to_json};
 pub(crate) use in_use::Accepted;
+pub(crate) use look::Look;
+pub(crate) use names::check as check_name;
+pub(crate) use pairing::Wait;
 pub(crate) use permit::Permit;
 pub(crate) use presets::{Preset, explain, summary};
 pub(crate) use reply::{Failure, Refusal};
@@ -68,10 +81,14 @@ const WAITING_PREFIX: &str = "wait";
 pub(crate) struct Gate {
     runes: Runes,
     signatures: RwLock<Arc<Signatures>>,
+    /// The node's network, empty until it has been met.
+    network: RwLock<String>,
 }
 
 /// What the node tells about itself that decisions depend on.
 pub(crate) enum Fact {
+    /// Its network, such as `regtest`.
+    Network(String),
     /// The lines of its `help`.
     Help(Vec<String>),
     /// What its runes are derived from.
@@ -86,17 +103,25 @@ pub(crate) enum Decision {
     Forward(Permit),
     /// Send this reply.
     Answer(Vec<u8>),
+    /// Send what [`Gate::wait`] returns; until then other calls go on.
+    Wait(Wait),
+    /// Ask the node several things and send what is put together from them.
+    Look(Look),
 }
 
 impl Gate {
     /// Opens the gate of a state directory.
     pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
-        Ok(Self { runes: Runes::open(dir, authority).await?, signatures: RwLock::default() })
+        let (signatures, network) = Default::default();
+        Ok(Self { runes: Runes::open(dir, authority).await?, signatures, network })
     }
 
     /// Takes over what the node tells. Its runes matter only where they are honoured.
     pub(crate) fn learn(&self, fact: Fact) {
         match fact {
+            Fact::Network(network) => {
+                *self.network.write().unwrap_or_else(PoisonError::into_inner) = network;
+            }
             Fact::Help(lines) => {
                 log_unknown(&lines);
                 let signatures = Arc::new(Signatures::read(lines.iter().map(String::as_str)));
@@ -121,6 +146,11 @@ impl Gate {
         self.runes.store().bound("node").await
     }
 
+    /// Says where it is reached, a connection string without a rune; `None`: not yet.
+    pub(crate) async fn serve_at(&self, uri: Option<&str>) -> Result<(), StoreError> {
+        self.runes.store().set_serving(uri).await
+    }
+
     /// Binds the state directory to this node, or says that it belongs to another.
     pub(crate) async fn bind_node(&self, node_id: &str) -> Result<(), StoreError> {
         self.runes.store().bind("node", node_id).await
@@ -138,10 +168,16 @@ impl Gate {
     async fn judge(&self, bytes: &[u8], peer: &str, accepted: &Accepted) -> Result<Decision, Refusal> {
         let request = Request::parse(bytes)?;
         let time = self.runes.clock().seconds();
-        let signatures = Arc::clone(&self.signatures.read().unwrap_or_else(PoisonError::into_inner));
-        let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
-            .with_signature(signatures.of(&request.method));
-        let decided = match self.runes.check(&request.rune, check, Count::Use).await {
+        let signatures = self.signatures();
+        let checked = match OwnMethod::named(&request.method) {
+            Some(OwnMethod::Whoami) => self.runes.recognise(&request.rune, peer, time).await,
+            _ => {
+                let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
+                    .with_signature(signatures.of(&request.method));
+                self.runes.check(&request.rune, check, Count::Use).await
+            }
+        };
+        let decided = match checked {
             Ok(in_use) => {
                 accepted.note(&in_use);
                 let caller = Caller { peer, rune: &request.rune, time };
@@ -168,8 +204,7 @@ impl Gate {
         }
         if own_methods::is_own(method) {
             let own = OwnMethod::named(method).ok_or_else(|| Failure::unknown_command(method))?;
-            let result = own.run(&self.runes, &request.params, caller).await?;
-            return Ok(Decision::Answer(reply::success(request.id, &result)));
+            return own.run(self, request, caller, in_use).await;
         }
         if methods::is_never_forwarded(method) {
             return Err(Failure::never_forwarded(method));
@@ -191,6 +226,25 @@ impl Gate {
                 Ok(Decision::Forward(permit))
             }
         }
+    }
+
+    /// The reply to a call that waits. Cancel-safe.
+    pub(crate) async fn wait(&self, wait: &Wait) -> Result<Vec<u8>, Failure> {
+        wait.reply(&self.runes).await
+    }
+
+    /// The result of `runeward-whoami`.
+    async fn whoami(&self, caller: &Caller<'_>) -> Result<String, Failure> {
+        let record = self.runes.store().rune(caller.rune.numeric_id().unwrap_or_default()).await?;
+        let name = record.and_then(|record| record.name);
+        let network = self.network.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (authority, signatures) = (self.runes.authority(), self.signatures());
+        let here = Here { authority, signatures: &signatures, network: &network };
+        Ok(whoami::tell(caller, name.as_deref(), &here))
+    }
+
+    fn signatures(&self) -> Arc<Signatures> {
+        Arc::clone(&self.signatures.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether `rune` would allow this command now; nothing is recorded. `params` is JSON text.

@@ -1,29 +1,50 @@
-//! The gateway's own methods, `runeward-…`. They are checked like any other; a result is always an
-//! object.
+//! The gateway's own methods, `runeward-…`. They are checked like any other, but for
+//! `runeward-whoami`, which is answered to every valid rune. A result is always an object.
+
+use std::sync::Arc;
 
 use runeward_policy::Rune;
 
 use super::grants;
+use super::in_use::InUse;
 use super::json::Json;
+use super::look::Look;
 use super::object::Object;
-use super::reply::Failure;
+use super::pairing::{self, Wait};
+use super::reply::{self, Failure};
+use super::request::Request;
 use super::rune_methods::{arguments, invalid};
 use super::runes::{ResolveError, Runes};
+use super::{Decision, Gate};
 use crate::config::Authority;
 
 /// Names kept for methods of the gateway itself; the node is never asked for one.
 const PREFIX: &str = "runeward-";
 
+const NAMES: [(OwnMethod, &str); 7] = [
+    (OwnMethod::Grants, "runeward-grants"),
+    (OwnMethod::Offer, "runeward-offer"),
+    (OwnMethod::Pair, "runeward-pair"),
+    (OwnMethod::Peer, "runeward-peer"),
+    (OwnMethod::Revoke, "runeward-revoke"),
+    (OwnMethod::WaitOffer, "runeward-waitoffer"),
+    (OwnMethod::Whoami, "runeward-whoami"),
+];
+
 /// A method of the gateway: its name decides.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnMethod {
     Grants,
+    Offer,
+    Pair,
+    Peer,
     Revoke,
+    WaitOffer,
+    Whoami,
 }
 
 /// Who calls, with what, and when.
 #[derive(Debug)]
-#[expect(dead_code, reason = "for methods to come")]
 pub(super) struct Caller<'a> {
     /// The caller's node id, 66 hex digits.
     pub(super) peer: &'a str,
@@ -41,37 +62,61 @@ pub(super) fn is_own(method: &str) -> bool {
 impl OwnMethod {
     /// The gateway's method of this name.
     pub(super) fn named(method: &str) -> Option<Self> {
-        Some(match method.strip_prefix(PREFIX)? {
-            "grants" => Self::Grants,
-            "revoke" => Self::Revoke,
-            _ => return None,
-        })
+        let known = NAMES.iter().filter(|_| is_own(method)).find(|(_, name)| *name == method);
+        known.map(|(own, _)| *own)
     }
 
-    /// Runs the method; the result is JSON text, always an object.
+    /// The names of the methods that are of use where the runes are of this authority.
+    pub(super) fn names(authority: Authority) -> impl Iterator<Item = &'static str> {
+        NAMES.iter().filter(move |(own, _)| own.serves(authority)).map(|(_, name)| *name)
+    }
+
+    /// Runs the method.
     pub(super) async fn run(
         self,
-        runes: &Runes,
-        params: &Json<'_>,
+        gate: &Gate,
+        request: &Request<'_>,
         caller: &Caller<'_>,
-    ) -> Result<String, Failure> {
-        if runes.authority() == Authority::Node {
+        rune: Arc<InUse>,
+    ) -> Result<Decision, Failure> {
+        let (runes, params) = (&gate.runes, &request.params);
+        if !self.serves(runes.authority()) {
             return Err(Failure::new(
                 -32601,
                 "the runes here are the node's own: use its createrune, showrunes and blacklistrune",
             ));
         }
-        match self {
-            Self::Grants => grants(runes, arguments(params, ["id"], 0)?, caller.time).await,
-            Self::Revoke => revoke(runes, arguments(params, ["ids"], 1)?).await,
-        }
+        let result = match self {
+            Self::Grants => grants(runes, arguments(params, ["id"], 0)?, caller.time).await?,
+            Self::Offer => pairing::offer(runes, params).await?,
+            Self::Pair => match pairing::pair(runes, params, caller).await? {
+                Ok(result) => result,
+                Err(refusal) => return Ok(Decision::Answer(refusal.reply())),
+            },
+            Self::Peer => {
+                let [] = arguments(params, [], 0)?;
+                return Ok(Decision::Look(Look::at(caller.peer, request.id, &rune)));
+            }
+            Self::Revoke => revoke(runes, arguments(params, ["ids"], 1)?).await?,
+            Self::WaitOffer => return Ok(Decision::Wait(Wait::new(params, request.id, rune)?)),
+            Self::Whoami => {
+                let [] = arguments(params, [], 0)?;
+                gate.whoami(caller).await?
+            }
+        };
+        Ok(Decision::Answer(reply::success(request.id, &result)))
+    }
+
+    /// Whether the method is of use where the runes are of this authority.
+    fn serves(self, authority: Authority) -> bool {
+        authority == Authority::Own || matches!(self, Self::Peer | Self::Whoami)
     }
 }
 
 /// `{id?}` → `{"grants":[…]}`: all, or the one with this unique id or name.
 async fn grants(runes: &Runes, [id]: [Option<&Json<'_>>; 1], now: u64) -> Result<String, Failure> {
     let listed = match id {
-        None => runes.list().await?,
+        None => runes.grants().await?,
         Some(id) => {
             let unique_id = runes.resolve(&given("id", id)?).await?;
             runes.issued(unique_id).await?.into_iter().collect()

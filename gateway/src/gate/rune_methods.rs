@@ -206,7 +206,7 @@ async fn blacklist(runes: &Runes, [start, end, relist]: [Option<&Json<'_>>; 3]) 
     Ok(out.end())
 }
 
-fn text<'a>(name: &str, value: &'a Json<'_>) -> Result<&'a str, Failure> {
+pub(super) fn text<'a>(name: &str, value: &'a Json<'_>) -> Result<&'a str, Failure> {
     value.as_str().ok_or_else(|| invalid(name, "should be a string"))
 }
 
@@ -231,7 +231,7 @@ fn unique_id(name: &str, value: &Json<'_>) -> Result<u64, Failure> {
     }
 }
 
-fn whole_number(value: &Json<'_>) -> Option<u64> {
+pub(super) fn whole_number(value: &Json<'_>) -> Option<u64> {
     match value {
         Json::Number(text) => text.parse().ok(),
         Json::String(text) => text.parse().ok(),
@@ -244,7 +244,7 @@ fn parse_rune(value: &Json<'_>) -> Result<Rune, Failure> {
 }
 
 /// `"readonly"`, or an array of restrictions, each an array of alternatives such as `"method=getinfo"`.
-fn parse_restrictions(value: &Json<'_>) -> Result<(Vec<Restriction>, Option<Preset>), Failure> {
+pub(super) fn parse_restrictions(value: &Json<'_>) -> Result<(Vec<Restriction>, Option<Preset>), Failure> {
     match value {
         Json::String(name) => {
             let preset = Preset::named(name).filter(|preset| *preset == Preset::Readonly);

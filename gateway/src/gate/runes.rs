@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use runeward_policy::{LimitError, MasterSecret, Restriction, Rune, SinceLastUse};
+use tokio::sync::watch;
 
 use super::check::Check;
 use super::clock::Clock;
@@ -38,6 +39,8 @@ pub(crate) struct Runes {
     uses: Uses,
     clock: Clock,
     standing: RwLock<Standing>,
+    /// Told whenever the store may hold something new.
+    changed: watch::Sender<()>,
     /// Held while what is in memory follows the store, so that it is not set back by an older reading.
     following: tokio::sync::Mutex<()>,
 }
@@ -59,6 +62,8 @@ pub(crate) enum Denied {
     Unknown,
     /// A restriction does not hold.
     NotPermitted(runeward_policy::Refusal),
+    /// Whatever the command, a restriction on the time or the caller does not hold.
+    Idle,
     /// Its record cannot be read, or its use not be written.
     NotRecorded,
 }
@@ -77,8 +82,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) restrictions: &'a [Restriction],
     pub(crate) name: Option<&'a str>,
     pub(crate) preset: Option<Preset>,
-    /// The offer it is handed out through.
-    pub(crate) offer: Option<u64>,
 }
 
 impl Runes {
@@ -91,8 +94,8 @@ impl Runes {
         }
         let uses = Uses::start(store.clone());
         let clock = Clock::open(store.clone()).await?;
-        let (standing, following) = Default::default();
-        let runes = Self { authority, dir: dir.clone(), store, uses, clock, standing, following };
+        let (standing, changed, following) = Default::default();
+        let runes = Self { authority, dir: dir.clone(), store, uses, clock, standing, changed, following };
         runes.reload().await?;
         Ok(runes)
     }
@@ -133,6 +136,16 @@ impl Runes {
     /// The store underneath.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Sees when the store may hold something new, written here or by another process.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Says that the store may hold something new.
+    pub(super) fn tell_changed(&self) {
+        self.changed.send_replace(());
     }
 
     /// The time decisions are made by.
@@ -218,6 +231,18 @@ impl Runes {
         }
     }
 
+    /// Checks that `rune` is good at `time` (UNIX seconds) for a caller, whatever it asks. That is no
+    /// use of it.
+    pub(super) async fn recognise(&self, rune: &Rune, peer: &str, time: u64) -> Result<Arc<InUse>, Denied> {
+        let in_use = self.find(rune).await?;
+        if rune.could_allow(time, Some(peer), None) {
+            return Ok(in_use);
+        }
+        // What has expired stays expired.
+        self.clock.save().await;
+        Err(Denied::Idle)
+    }
+
     /// Issues a rune.
     pub(crate) async fn create(&self, wanted: Wanted<'_>) -> Result<Grant, CreateError> {
         loop {
@@ -229,9 +254,7 @@ impl Runes {
                 preset: wanted.preset.map(|preset| preset.name().to_owned()),
                 restrictions: rune.restrictions_text().to_owned(),
                 created_at: self.clock.seconds().cast_signed(),
-                offer: wanted.offer,
-                last_used: None,
-                uses: 0,
+                ..RuneRecord::default()
             };
             match self.store.insert(&record, &secret).await {
                 Ok(true) => return Ok(Grant { rune, record, revoked: false }),
@@ -247,6 +270,13 @@ impl Runes {
         self.uses.flush().await;
         let records = self.store.runes().await?;
         Ok(records.into_iter().filter_map(|record| self.derive_again(record)).collect())
+    }
+
+    /// Every rune handed out, oldest first: all but those of offers.
+    pub(crate) async fn grants(&self) -> Result<Vec<Grant>, StoreError> {
+        let mut grants = self.list().await?;
+        grants.retain(|grant| !grant.record.is_offer);
+        Ok(grants)
     }
 
     /// The rune issued under this name.
@@ -302,11 +332,12 @@ impl Runes {
         let _following = self.following.lock().await;
         let revoked = self.store.change_revoked(change).await?;
         self.write().revoke(revoked.clone());
+        self.tell_changed();
         Ok(revoked)
     }
 
     /// The unique id of a rune in memory: everything about the rune is right but its restrictions.
-    async fn find(&self, rune: &Rune) -> Result<Arc<InUse>, Denied> {
+    pub(super) async fn find(&self, rune: &Rune) -> Result<Arc<InUse>, Denied> {
         loop {
             let (unique_id, forgotten) = {
                 let standing = self.read();
@@ -334,7 +365,7 @@ impl Runes {
     }
 
     /// A rune and the fingerprint of the secret it is made from.
-    fn issue(
+    pub(super) fn issue(
         &self,
         unique_id: u64,
         restrictions: &[Restriction],
@@ -353,12 +384,13 @@ impl Runes {
     }
 
     /// Takes over what the store holds, where the runes are our own.
-    async fn reload(&self) -> Result<(), StoreError> {
+    pub(super) async fn reload(&self) -> Result<(), StoreError> {
         if self.authority == Authority::Node {
             return Ok(());
         }
         let _following = self.following.lock().await;
         let (fingerprint, revoked) = self.store.standing().await?;
+        self.tell_changed();
         if fingerprint.as_deref() == Some(&*self.read().fingerprint) {
             self.write().revoke(revoked);
             return Ok(());
@@ -401,6 +433,7 @@ impl Denied {
             Denied::NotDerived => "Not authorized: Not derived from master".to_owned(),
             Denied::Unknown => "Not authorized: Unknown rune".to_owned(),
             Denied::NotPermitted(refusal) => format!("Not permitted: {refusal}"),
+            Denied::Idle => "Not permitted: this rune allows this caller nothing now".to_owned(),
             Denied::NotRecorded => "Not permitted: its record cannot be read or written".to_owned(),
         }
     }
@@ -426,7 +459,7 @@ pub(crate) enum ResolveError {
     Store(#[from] StoreError),
 }
 
-fn random_unique_id() -> Result<u64, StoreError> {
+pub(super) fn random_unique_id() -> Result<u64, StoreError> {
     let mut bytes = [0; 8];
     SystemRandom::new().fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
     Ok(u64::from_le_bytes(bytes) & MAX_UNIQUE_ID)

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-/// Parameter names by command.
+/// Parameter names by command; `None` where they are not known.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Signatures(HashMap<String, Vec<String>>);
+pub(crate) struct Signatures(HashMap<String, Option<Vec<String>>>);
 
 /// Stands in `help` behind the name of a command that is to go.
 const DEPRECATED: &str = "(DEPRECATED!)";
 
 impl Signatures {
     /// Reads lines such as `pay bolt11 [amount_msat] [label]`. A command whose line says more than
-    /// names is left out: its parameters are not known.
+    /// names has parameters that are not known.
     pub(crate) fn read<'a>(help: impl IntoIterator<Item = &'a str>) -> Self {
         let signature = |line: &'a str| {
             let mut words = line.split_ascii_whitespace().filter(|word| *word != DEPRECATED);
@@ -21,14 +21,19 @@ impl Signatures {
                 let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
                 plain.then(|| name.to_owned())
             });
-            Some((command, names.collect::<Option<Vec<_>>>()?))
+            Some((command, names.collect()))
         };
         Self(help.into_iter().filter_map(signature).collect())
     }
 
     /// The command's parameters in order; `None` where they are not known.
     pub(crate) fn of(&self, command: &str) -> Option<&[String]> {
-        self.0.get(command).map(Vec::as_slice)
+        self.0.get(command)?.as_deref()
+    }
+
+    /// Every command, in no order.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 

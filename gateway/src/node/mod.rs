@@ -23,6 +23,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::gate::{Fact, Permit};
+use questions::Info;
 use scanner::Scanner;
 
 /// Calls under way at once that the node answers as fast as it can; each has a socket of its own.
@@ -140,7 +141,8 @@ impl Node {
         if self.up.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut socket = self.connect().await?;
+        let (mut socket, network) = self.meet().await?;
+        (self.learn)(Fact::Network(network));
         match within(socket.ask_help()).await {
             Ok(help) => (self.learn)(Fact::Help(help)),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
@@ -237,17 +239,22 @@ impl Node {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Opens a socket and makes sure of who is at its other end.
+    /// Opens a socket to the node, and to no other.
     async fn connect(&self) -> Result<Socket, NotReady> {
+        Ok(self.meet().await?.0)
+    }
+
+    /// Opens a socket and makes sure of who is at its other end; with the network it is on.
+    async fn meet(&self) -> Result<(Socket, String), NotReady> {
         let opened = within(async {
             let mut socket = Socket::open(&self.socket).await?;
-            let node_id = socket.ask_node_id().await?;
-            Ok((socket, node_id))
+            let info = socket.ask_info().await?;
+            Ok((socket, info))
         });
-        let (socket, found) = opened.await.map_err(|error| self.unreachable(&error))?;
+        let (socket, Info { id: found, network }) = opened.await.map_err(|error| self.unreachable(&error))?;
         let expected = self.node_id.get_or_init(|| found.clone());
         match *expected == found {
-            true => Ok(socket),
+            true => Ok((socket, network)),
             false => {
                 Err(NotReady::Foreign { socket: self.socket.clone(), expected: expected.clone(), found })
             }

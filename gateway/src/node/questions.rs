@@ -12,14 +12,19 @@ use super::scanner::Scanner;
 /// Longest answer, in bytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
+/// What a node says of itself.
+#[derive(serde::Deserialize)]
+pub(super) struct Info {
+    /// 66 hex digits.
+    pub(super) id: String,
+    /// Such as `bitcoin` or `regtest`.
+    pub(super) network: String,
+}
+
 impl Socket {
-    /// Who the node is: 66 hex digits.
-    pub(super) async fn ask_node_id(&mut self) -> io::Result<String> {
-        #[derive(serde::Deserialize)]
-        struct Info {
-            id: String,
-        }
-        Ok(self.ask::<Info>("getinfo", "{}").await?.id)
+    /// Who the node is.
+    pub(super) async fn ask_info(&mut self) -> io::Result<Info> {
+        self.ask("getinfo", "{}").await
     }
 
     /// Its commands with their parameters, a line each.

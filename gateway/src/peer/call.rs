@@ -6,9 +6,12 @@ use super::messages::RequestId;
 use super::outbox::{MAX_PART, Outbox};
 use super::requests::Taken;
 use super::{RETRY_AFTER, Shared};
-use crate::gate::{Accepted, Decision, Failure, Permit};
+use crate::gate::{Accepted, Decision, Failure, Look, Permit, Wait};
 use crate::node::CallError;
 use crate::shutdown::Shutdown;
+
+/// Longest reply of the node that is read whole, in bytes: many times what it tells of one peer.
+const MAX_WHOLE: usize = 1024 * 1024;
 
 /// A call of one peer.
 pub(super) struct Call {
@@ -41,28 +44,23 @@ impl Call {
     pub(super) async fn run(mut self, request: Taken) -> End {
         let request = match request {
             Ok(request) => request,
-            Err(over) => return self.answer(over.reply()).await,
+            Err(over) => return self.answer(&over.reply()).await,
         };
         let decision = self.shared.gate.decide(&request, &self.peer, &self.accepted).await;
         drop(request);
-        match decision {
-            Decision::Answer(reply) => self.answer(reply).await,
-            Decision::Forward(permit) => {
-                let ended = tokio::select! {
-                    // Looked at first: a reply that is there is sent.
-                    biased;
-                    ended = self.forward(&permit) => ended.map_err(|failure| (failure, End::Answered)),
-                    () = permit.revoked() => Err((Failure::revoked(), End::Revoked)),
-                };
-                match ended {
-                    Ok(end) => end,
-                    Err(_) if self.begun => End::Cut,
-                    Err((failure, end)) => match self.answer(failure.reply(permit.id())).await {
-                        End::Answered => end,
-                        cut => cut,
-                    },
-                }
-            }
+        let (ended, id) = match &decision {
+            Decision::Answer(reply) => return self.answer(reply).await,
+            Decision::Forward(permit) => (unless(permit.revoked(), self.forward(permit)).await, permit.id()),
+            Decision::Wait(wait) => (unless(wait.revoked(), self.wait(wait)).await, wait.id()),
+            Decision::Look(look) => (unless(look.revoked(), self.look(look)).await, look.id()),
+        };
+        match ended {
+            Ok(end) => end,
+            Err(_) if self.begun => End::Cut,
+            Err((failure, end)) => match self.answer(&failure.reply(id)).await {
+                End::Answered => end,
+                cut => cut,
+            },
         }
     }
 
@@ -100,8 +98,50 @@ impl Call {
         }
     }
 
+    /// Waits for what the gate waits for.
+    async fn wait(&mut self, wait: &Wait) -> Result<End, Failure> {
+        let reply = tokio::select! {
+            reply = self.shared.gate.wait(wait) => reply?,
+            () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+        };
+        Ok(self.answer(&reply).await)
+    }
+
+    /// Asks the node what a look takes, and sends what is put together from its replies.
+    async fn look(&mut self, look: &Look) -> Result<End, Failure> {
+        let mut replies = Vec::new();
+        for permit in look.permits() {
+            replies.push(self.whole(permit).await?);
+        }
+        Ok(self.answer(&look.reply(&replies)?).await)
+    }
+
+    /// The node's whole reply, where it is a short one.
+    async fn whole(&mut self, permit: &Permit) -> Result<Vec<u8>, Failure> {
+        let mut reply = tokio::select! {
+            biased;
+            reply = self.shared.node.call(permit) => reply?,
+            () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+        };
+        let mut whole = Vec::new();
+        loop {
+            let last = tokio::select! {
+                biased;
+                next = reply.next(&mut whole) => next?,
+                () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+            };
+            if whole.len() > MAX_WHOLE {
+                return Err(Failure::busy("reply_memory", RETRY_AFTER));
+            }
+            if last {
+                reply.finish();
+                return Ok(whole);
+            }
+        }
+    }
+
     /// Sends a reply made here.
-    async fn answer(&self, reply: Vec<u8>) -> End {
+    async fn answer(&self, reply: &[u8]) -> End {
         let mut parts = reply.chunks(MAX_PART).peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
@@ -119,6 +159,19 @@ impl Call {
             Ok(()) => End::Answered,
             Err(_) => End::Cut,
         }
+    }
+}
+
+/// What comes of `work`, unless the rune that allows it is `revoked` before.
+async fn unless(
+    revoked: impl Future<Output = ()>,
+    work: impl Future<Output = Result<End, Failure>>,
+) -> Result<End, (Failure, End)> {
+    tokio::select! {
+        // Looked at first: a reply that is there is sent.
+        biased;
+        ended = work => ended.map_err(|failure| (failure, End::Answered)),
+        () = revoked => Err((Failure::revoked(), End::Revoked)),
     }
 }
 

@@ -4,11 +4,13 @@
 //! # Layout
 //! - here: the database opened, what it is bound to, and what can be wrong with it.
 //! - `records`: runes, their uses, revocations, and the secret they are made from.
+//! - `offers`: what may be claimed once, and by whom it was.
 //! - `ranges`: sets of unique ids.
 //! - `clock`: how far time has come.
 //! - `state_dir`: the directory, and the secrets beside the database.
 
 mod clock;
+mod offers;
 mod ranges;
 mod records;
 mod state_dir;
@@ -22,9 +24,13 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+pub(crate) use offers::{Claim, OfferRecord};
 pub(crate) use ranges::Ranges;
 pub(crate) use records::{RuneRecord, Used};
 pub(crate) use state_dir::{StateDir, load_identity};
+
+/// Longest name of a rune, in bytes.
+pub(crate) const MAX_NAME: usize = 64;
 
 /// How long a write waits for another process to finish its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use super::{Ranges, Store, StoreError};
 const RUNE_SECRET: &str = "rune_secret";
 
 /// A rune's record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuneRecord {
     pub(crate) unique_id: u64,
     pub(crate) name: Option<String>,
@@ -23,6 +23,8 @@ pub(crate) struct RuneRecord {
     pub(crate) created_at: i64,
     /// The offer it was handed out through.
     pub(crate) offer: Option<u64>,
+    /// Whether it is the rune of an offer, which allows nothing but the claim.
+    pub(crate) is_offer: bool,
     /// Nanoseconds since 1970; `None` while never used.
     pub(crate) last_used: Option<i64>,
     /// How often it, or one derived from it, was allowed a command.
@@ -46,7 +48,8 @@ pub(crate) struct Known {
     pub(crate) last_used: Option<i64>,
 }
 
-const RECORD: &str = "SELECT unique_id, name, preset, restrictions, created_at, offer, last_used, uses
+const RECORD: &str = "SELECT unique_id, name, preset, restrictions, created_at, offer, last_used, uses,
+            EXISTS (SELECT 1 FROM offers WHERE offer_id = runes.unique_id) AS is_offer
      FROM runes LEFT JOIN uses USING (unique_id)";
 
 impl Store {
@@ -113,7 +116,7 @@ impl Store {
         let last = sqlx::query_scalar("SELECT value FROM binding WHERE name = ?").bind(RUNE_SECRET);
         let last = last.fetch_optional(&mut *transaction).await?;
         let forgotten = sqlx::query("DELETE FROM runes").execute(&mut *transaction).await?;
-        for table in ["uses", "revoked"] {
+        for table in ["uses", "revoked", "offers"] {
             sqlx::query(&format!("DELETE FROM {table}")).execute(&mut *transaction).await?;
         }
         let bind = sqlx::query("INSERT OR REPLACE INTO binding (name, value) VALUES (?, ?)");
@@ -169,7 +172,7 @@ impl Store {
 }
 
 /// See [`Store::insert`].
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     rune: &RuneRecord,
     secret: &str,
@@ -209,6 +212,7 @@ fn record(row: &SqliteRow) -> Result<RuneRecord, sqlx::Error> {
         restrictions: row.try_get("restrictions")?,
         created_at: row.try_get("created_at")?,
         offer: row.try_get::<Option<i64>, _>("offer")?.map(i64::cast_unsigned),
+        is_offer: row.try_get("is_offer")?,
         last_used: row.try_get("last_used")?,
         uses: row.try_get::<Option<i64>, _>("uses")?.unwrap_or(0).cast_unsigned(),
     })
@@ -223,4 +227,13 @@ async fn read_revoked(transaction: &mut Transaction<'_, Sqlite>) -> Result<Range
         revoked.insert(first.cast_unsigned(), last.cast_unsigned());
     }
     Ok(revoked)
+}
+
+/// Whether a unique id is revoked.
+pub(super) async fn is_revoked(
+    connection: &mut SqliteConnection,
+    unique_id: u64,
+) -> Result<bool, StoreError> {
+    let revoked = sqlx::query("SELECT 1 FROM revoked WHERE ? BETWEEN first AND last");
+    Ok(revoked.bind(unique_id.cast_signed()).fetch_optional(connection).await?.is_some())
 }

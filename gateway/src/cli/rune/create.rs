@@ -8,7 +8,7 @@ use runeward_policy::{MasterSecret, Restriction, Rune};
 use super::{Restrictions, open, parse_duration, printable};
 use crate::cli::{Failed, print};
 use crate::config::StateSettings;
-use crate::gate::{CreateError, Gate, Preset, Wanted, risks};
+use crate::gate::{CreateError, Gate, Preset, Wanted, check_name, risks};
 
 #[derive(Args, Debug)]
 #[command(
@@ -63,12 +63,7 @@ impl Create {
             restrictions.extend(Restriction::parse(&format!("time<{}", now + expires.as_secs())));
         }
         self.look_at(&together(&restrictions)?, &restrictions, now)?;
-        let wanted = Wanted {
-            restrictions: &restrictions,
-            name: self.name.as_deref(),
-            preset: self.preset,
-            offer: None,
-        };
+        let wanted = Wanted { restrictions: &restrictions, name: self.name.as_deref(), preset: self.preset };
         let created = gate.runes().create(wanted).await.map_err(|error| match error {
             CreateError::Limit(error) => Failed::Usage(error.to_string()),
             CreateError::Store(error) => error.into(),
@@ -95,13 +90,7 @@ impl Create {
                 "what can pay must end: add --expires, such as --expires 30d".to_owned(),
             ));
         }
-        if let Some(name) = &self.name
-            && (name.is_empty()
-                || name.len() > 64
-                || name.chars().any(char::is_control)
-                || name.parse::<u64>().is_ok())
-        {
-            let why = "a name has 1 to 64 bytes, no control characters, and is no number";
+        if let Some(Err(why)) = self.name.as_deref().map(check_name) {
             return Err(Failed::Usage(format!("--name: {why}")));
         }
         Ok(())

@@ -26,7 +26,7 @@ pub(in crate::cli) struct List {
 impl List {
     pub(super) async fn run(self) -> Result<(), Failed> {
         let gate = open(&self.state).await?;
-        let grants = gate.runes().list().await;
+        let grants = gate.runes().grants().await;
         let now = gate.runes().clock().seconds();
         gate.runes().close().await;
         let grants = grants?;
