@@ -281,6 +281,8 @@ impl Ready {
         eprintln!("  {} call '{}&rune={rune}' getinfo\n", command(), self.uri);
         eprintln!("Narrow it, then try again:");
         eprintln!("  {} rune restrict {rune} --restrict 'method=getinfo'", command());
+        eprintln!("Pair a device by a QR code:");
+        eprintln!("  {} pair{}", command(), state_dir_flag(config));
         eprintln!("See and revoke what was handed out:");
         eprintln!("  {} rune list{}", command(), state_dir_flag(config));
     }

@@ -5,28 +5,34 @@ use std::path::PathBuf;
 
 use clap::Args;
 use runeward_noise::Identity;
+use runeward_policy::Rune;
 use serde_json::value::RawValue;
 
+use super::rune::{now, printable};
 use super::{Failed, print, read_rune};
 use crate::client::{Client, Uri};
+use crate::gate::{explain, fingerprint};
 use crate::store::load_identity;
 
-/// Runs one command and prints its result.
+/// Runs one command and prints its result, or takes up what a pairing QR code offers.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   runeward call 'commando+ws://127.0.0.1:9736?pubkey=02…&rune=…' getinfo
   RUNEWARD_RUNE=… runeward call 02…@127.0.0.1:9736 invoice amount_msat=1000 label=a description='a cup'
   runeward call \"$URI\" decode lnbc1…
   runeward call \"$URI\" listinvoices '{\"label\": \"a\"}'
+  runeward call --pair \"$URI_OF_THE_QR_CODE\" --key FILE
 
 Exit status: 0 done, 1 the node or the gateway refused, 2 usage, 3 no connection.")]
 pub(super) struct Call {
     /// Where to connect: commando+ws://HOST:PORT?pubkey=ID&rune=R (or commando+wss://), or over TCP
     /// lnlink:ID@HOST:PORT?token=R or ID@HOST:PORT. With wss any certificate is taken: the node is known by its ID.
-    uri: String,
+    #[arg(required_unless_present = "pair")]
+    uri: Option<String>,
 
     /// The node's command.
-    method: String,
+    #[arg(required_unless_present = "pair")]
+    method: Option<String>,
 
     /// Parameters: all as name=value, or all by position; or one JSON object or array that holds them.
     /// Values are read as JSON, and as plain strings where they are none.
@@ -45,6 +51,15 @@ pub(super) struct Call {
     /// Members of the result to keep, in the shape the node takes, such as '{"id":true}'.
     #[arg(long, value_name = "JSON")]
     filter: Option<String>,
+
+    /// Take up what the QR code with this text offers, and print the rune got for it. It serves --key
+    /// alone; asking again with that key gets the same rune, while the offer lasts.
+    #[arg(long, value_name = "URI", conflicts_with_all = ["uri", "method", "params", "rune", "filter"])]
+    pair: Option<String>,
+
+    /// With --pair: what the node's owner is to call this device, unless the offer names it.
+    #[arg(long, conflicts_with = "uri")]
+    name: Option<String>,
 }
 
 /// A request. Values keep the text they were given in, to the last digit.
@@ -67,9 +82,24 @@ struct Reply<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// What we read of the answer to a claim.
+#[derive(serde::Deserialize)]
+struct Claimed {
+    rune: String,
+    name: String,
+}
+
 impl Call {
     pub(super) async fn run(self) -> Result<(), Failed> {
-        let uri: Uri = self.uri.parse().map_err(|error| Failed::Usage(format!("{error}")))?;
+        match (&self.pair, &self.uri, &self.method) {
+            (Some(uri), ..) => self.pair(uri).await,
+            (None, Some(uri), Some(method)) => self.call(uri, method).await,
+            (None, ..) => Err(Failed::Usage("give a connection string and a method".to_owned())),
+        }
+    }
+
+    async fn call(&self, uri: &str, method: &str) -> Result<(), Failed> {
+        let uri = parse_uri(uri)?;
         let rune = match self.rune.as_deref() {
             None => uri.rune.clone().map_or_else(|| read_rune(None), |rune| Ok(Some(rune)))?,
             given => read_rune(given)?,
@@ -82,26 +112,63 @@ impl Call {
         let filter = self.filter.as_deref().map(raw).transpose();
         let request = Request {
             id: "runeward",
-            method: &self.method,
+            method,
             params: params(&self.params)?,
             rune: &rune,
             filter: filter.map_err(|error| Failed::Usage(format!("--filter is no JSON: {error}")))?,
         };
-        let request = serde_json::to_vec(&request).map_err(|error| Failed::Usage(error.to_string()))?;
         let identity = match &self.key {
             Some(file) => load_identity(file)?,
             None => Identity::generate().map_err(|error| Failed::Refused(error.to_string()))?,
         };
-        let lost = |error: crate::client::ClientError| Failed::NoConnection(error.to_string());
-        let mut client = Client::connect(&uri, &identity).await.map_err(lost)?;
-        let reply = client.call(&request).await.map_err(lost)?;
-        let reply: Reply<'_> = serde_json::from_slice(&reply)
-            .map_err(|error| Failed::Refused(format!("the reply is no JSON-RPC: {error}")))?;
-        match (reply.result, reply.error) {
-            (Some(result), None) => print(&pretty(result.get())),
-            (_, Some(error)) => Err(Failed::Refused(error.get().to_owned())),
-            (None, None) => Err(Failed::Refused("the reply has neither result nor error".to_owned())),
+        print(&pretty(ask(&uri, &identity, &request).await?.get()))
+    }
+
+    /// Claims the offer of a pairing QR code.
+    async fn pair(&self, uri: &str) -> Result<(), Failed> {
+        let uri = parse_uri(uri)?;
+        let usage = |message: &str| Failed::Usage(message.to_owned());
+        let rune = uri.rune.as_deref().ok_or_else(|| usage("the text of the QR code has no rune in it"))?;
+        let key = self.key.as_ref().ok_or_else(|| {
+            usage("the rune will serve one key alone: say with --key FILE where that is kept, or to be kept")
+        })?;
+        let name = self.name.iter().map(|name| ("name", name)).collect::<BTreeMap<_, _>>();
+        let params = serde_json::value::to_raw_value(&name).map_err(|error| usage(&error.to_string()))?;
+        let identity = load_identity(key)?;
+        let request = Request { id: "runeward", method: "runeward-pair", params, rune, filter: None };
+        let result = ask(&uri, &identity, &request).await?;
+        let claimed: Claimed = serde_json::from_str(result.get())
+            .map_err(|error| Failed::Refused(format!("this is no answer to a claim: {error}")))?;
+        let node_id = identity.node_id().to_string();
+        eprintln!(
+            "Paired as {}. This device's words are: {}.",
+            printable(&claimed.name),
+            fingerprint(&node_id).unwrap_or_default()
+        );
+        for sentence in Rune::decode(&claimed.rune).map_or_else(|_| Vec::new(), |rune| explain(&rune, now()))
+        {
+            eprintln!("- {}", printable(&sentence));
         }
+        print(&format!("{}\n", claimed.rune))
+    }
+}
+
+fn parse_uri(text: &str) -> Result<Uri, Failed> {
+    text.parse().map_err(|error| Failed::Usage(format!("{error}")))
+}
+
+/// The result of a request.
+async fn ask(uri: &Uri, identity: &Identity, request: &Request<'_>) -> Result<Box<RawValue>, Failed> {
+    let request = serde_json::to_vec(request).map_err(|error| Failed::Usage(error.to_string()))?;
+    let lost = |error: crate::client::ClientError| Failed::NoConnection(error.to_string());
+    let mut client = Client::connect(uri, identity).await.map_err(lost)?;
+    let reply = client.call(&request).await.map_err(lost)?;
+    let reply: Reply<'_> = serde_json::from_slice(&reply)
+        .map_err(|error| Failed::Refused(format!("the reply is no JSON-RPC: {error}")))?;
+    match (reply.result, reply.error) {
+        (Some(result), None) => Ok(result.to_owned()),
+        (_, Some(error)) => Err(Failed::Refused(error.get().to_owned())),
+        (None, None) => Err(Failed::Refused("the reply has neither result nor error".to_owned())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod call;
+mod pair;
 mod rotate_secret;
 mod rune;
 mod serve;
@@ -36,6 +37,8 @@ enum Command {
     /// Make, narrow, read and revoke runes.
     #[command(subcommand)]
     Rune(rune::RuneCommand),
+    /// Hand out a rune by a QR code, to the first device that scans it.
+    Pair(pair::Pair),
     /// Let every rune made here die, where the secret they are made from may be in other hands.
     RotateSecret(rotate_secret::RotateSecret),
     /// Run one of a node's commands, through this gateway or any commando server.
@@ -87,6 +90,7 @@ impl Cli {
             Some(Command::Serve(serve)) => serve.run(false).await,
             Some(Command::Demo(serve)) => serve.run(true).await,
             Some(Command::Rune(rune)) => rune.run().await,
+            Some(Command::Pair(pair)) => pair.run().await,
             Some(Command::RotateSecret(rotate)) => rotate.run().await,
             Some(Command::Call(call)) => call.run().await,
             Some(Command::Completions { shell }) => {

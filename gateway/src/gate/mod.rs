@@ -62,10 +62,12 @@ use runes::Count;
 use signatures::Signatures;
 use whoami::Here;
 
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use grants::{Grant, Status, to_json as grants_to_json};
 pub(crate) use in_use::Accepted;
 pub(crate) use look::Look;
 pub(crate) use names::check as check_name;
+pub(crate) use offers::{Device, Made, Offer, OfferError, Status as OfferStatus, Template};
 pub(crate) use pairing::Wait;
 pub(crate) use permit::Permit;
 pub(crate) use presets::{Preset, explain, summary};

@@ -49,12 +49,16 @@ pub(crate) struct Made {
     pub(crate) uri: String,
     /// UNIX seconds.
     pub(crate) expires_at: u64,
+    /// What a device will get, but for whom it is bound to; no gateway honours it.
+    pub(crate) sample: Rune,
 }
 
 /// An offer as it stands.
 pub(crate) struct Offer {
     pub(crate) record: OfferRecord,
     pub(crate) status: Status,
+    /// How long it can still be claimed, by one device or another.
+    pub(crate) seconds_left: u64,
 }
 
 /// What has become of an offer.
@@ -198,7 +202,7 @@ impl Runes {
             match self.store().insert_offer(&offer, &record, &secret).await {
                 Ok(true) => {
                     let uri = format!("{serving}&rune={}", rune.encode());
-                    return Ok(Made { offer_id, uri, expires_at });
+                    return Ok(Made { offer_id, uri, expires_at, sample });
                 }
                 Ok(false) => {}
                 Err(StoreError::SecretChanged) => self.reload().await?,
@@ -272,7 +276,7 @@ impl Runes {
             None if seconds_left == 0 => Status::Expired,
             None => Status::Open,
         };
-        Ok(Some(Offer { record, status }))
+        Ok(Some(Offer { record, status, seconds_left }))
     }
 
     /// Waits until an offer is claimed, or over.

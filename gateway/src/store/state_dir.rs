@@ -112,6 +112,21 @@ impl StateDir {
         self.0.join("tls-cert.pem")
     }
 
+    /// Whether a daemon serves from the directory.
+    pub(crate) fn is_served(&self) -> Result<bool, StoreError> {
+        let path = self.0.join("lock");
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            opened => opened.map_err(|source| StoreError::file(&path, source))?,
+        };
+        // Shared, so that two who ask at once do not take each other for a daemon.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(source)) => Err(StoreError::file(&path, source)),
+        }
+    }
+
     /// Claims the directory for this daemon.
     pub(crate) fn lock(&self) -> Result<DaemonLock, StoreError> {
         let path = self.0.join("lock");

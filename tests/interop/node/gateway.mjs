@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -91,6 +92,16 @@ export class Gateway {
     const args = restrictions.flatMap((restriction) => ['--restrict', restriction])
     const { stdout } = await execute(binary, ['rune', 'create', '--state-dir', this.stateDir, ...args])
     return stdout.trim()
+  }
+
+  /** An offer from the command line: what it says happens, as an iterator of objects. Stopped with the gateway. */
+  pair(...args) {
+    const child = spawn(binary, ['pair', '--json', '--state-dir', this.stateDir, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    running.add(child)
+    child.on('exit', () => running.delete(child))
+    this.farewells.push(() => child.kill('SIGKILL'))
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+    return { next: async () => JSON.parse((await within(30, 'what happens next', lines.next())).value) }
   }
 
   /** What the node behind the gateway answers on its own socket: the truth to compare with. */
