@@ -4,11 +4,12 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test fmt lint unit doc interop interop-node interop-python deny advisories bench fuzz rust
+.PHONY: help run test fmt lint unit doc interop interop-node interop-python web deny advisories bench fuzz rust
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
 NODE := tests/interop/node
+CLIENT := web/client
 VENV := $(TARGET)/interop-python
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
@@ -29,7 +30,7 @@ help: ## Lists these targets
 run: rust ## Builds the gateway and starts it before a demo node; it prints what to paste (ARGS=… go to `runeward demo`)
 	cargo run --release --locked -p runeward -- demo $(ARGS)
 
-test: fmt lint unit doc interop deny ## Everything CI checks
+test: fmt lint unit doc interop web deny ## Everything CI checks
 
 fmt: rust
 	cargo fmt --all --check
@@ -56,6 +57,11 @@ interop-node: rust $(NODE)/node_modules/.package-lock.json
 interop-python: rust $(VENV)/bin/pytest
 	cargo build --locked -p runeward
 	cd tests/interop/python && $(INTEROP) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/pytest
+
+web: rust $(CLIENT)/node_modules/.package-lock.json ## The JavaScript client: built, then tested in Node and a browser
+	$(call need,command -v chromium,chromium)
+	cargo build --locked -p runeward -p runeward-tests
+	cd $(CLIENT) && npm run build && $(INTEROP) npm test
 
 deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licences, sources
 	$(DENY)/bin/cargo-deny --locked check bans licenses sources
@@ -85,9 +91,9 @@ rust:
 	$(call need,command -v cc,build-essential)
 	$(call have,cargo,see https://rustup.rs)
 
-$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
-	$(call have,npm,install Node.js 20 or newer from https://nodejs.org)
-	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
+$(NODE)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package-lock.json
+	$(call have,npm,install Node.js 20.19 or newer from https://nodejs.org)
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(VENV)/bin/pytest: tests/interop/python/requirements.txt

@@ -37,11 +37,14 @@ export class Gateway {
   #exited
   #stderr = ''
 
-  /** Starts a gateway before a demo node; `t` (a test or suite context with `after`) stops it whatever happens. */
-  static async start(t, { demoChannels = 0, args = [] } = {}) {
+  /**
+   * Starts a gateway before a demo node, or before the `node` given as on the command line; `t` (a test or suite context
+   * with `after`) stops it whatever happens.
+   */
+  static async start(t, { demoChannels = 0, node = 'demo', args = [] } = {}) {
     if (!existsSync(binary)) throw new Error(`${binary} is missing: run \`make test\`, or set RUNEWARD_BIN`)
     const gateway = new Gateway()
-    gateway.#args = demoChannels ? ['--demo-channels', `${demoChannels}`, ...args] : args
+    gateway.#args = ['--node', node, ...(demoChannels ? ['--demo-channels', `${demoChannels}`] : []), ...args]
     t.after(async () => {
       gateway.farewells.forEach((farewell) => farewell())
       await gateway.stop('SIGKILL')
@@ -55,7 +58,7 @@ export class Gateway {
   async up() {
     const child = spawn(
       binary,
-      ['serve', '--node', 'demo', '--state-dir', this.stateDir, '--listen', `${this.host}:${this.port}`, '--ready-json', ...this.#args],
+      ['serve', '--state-dir', this.stateDir, '--listen', `${this.host}:${this.port}`, '--ready-json', ...this.#args],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     )
     this.#child = child
@@ -89,8 +92,12 @@ export class Gateway {
 
   /** A rune from the command line, beside the running daemon. */
   async rune(...restrictions) {
-    const args = restrictions.flatMap((restriction) => ['--restrict', restriction])
-    const { stdout } = await execute(binary, ['rune', 'create', '--state-dir', this.stateDir, ...args])
+    return this.run('rune', 'create', ...restrictions.flatMap((restriction) => ['--restrict', restriction]))
+  }
+
+  /** What a command of two words prints, run beside the daemon. */
+  async run(...args) {
+    const { stdout } = await execute(binary, [...args.slice(0, 2), '--state-dir', this.stateDir, ...args.slice(2)])
     return stdout.trim()
   }
 
