@@ -3,12 +3,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { generateKey, nodeIdOf } from '@runeward/client'
+import { connect, generateKey, nodeIdOf } from '@runeward/client'
 import { Rune } from '@runeward/client/runes'
 import { Gateway, within } from '../../../tests/interop/node/gateway.mjs'
 import { openBrowser, serve } from './support/browser.mjs'
 import { startBench } from './support/bench.mjs'
-import { ScriptedNode } from './support/node.mjs'
 import { Proxy } from './support/proxy.mjs'
 
 describe('in Chromium', { timeout: 300_000 }, () => {
@@ -259,27 +258,26 @@ describe('in Chromium', { timeout: 300_000 }, () => {
     await Promise.all([one.close(), other.close()])
   })
 
-  test('pairing', async (t) => {
-    const answer = {
-      rune: 'own=',
-      unique_id: 7,
-      node_id: '02ab',
-      name: 'page',
-      restrictions: [],
-      restrictions_as_english: '',
-      expires_at: null,
-    }
-    const node = await ScriptedNode.start({
-      request: (peer, request) => peer.reply(request, JSON.stringify({ result: answer })),
-    })
-    t.after(() => node.stop())
-    const key = generateKey()
-    const pairing = await page.evaluate(
-      ([uri, key]) => globalThis.page.pair(uri, { name: 'page', key: Uint8Array.from(key) }),
-      [`${node.wsUri}&rune=offer=`, [...key]],
-    )
-    assert.equal(pairing.uri, `${node.wsUri}&rune=own=`)
-    assert.equal(node.peers[0].nodeId, nodeIdOf(key))
+  test('pairing: a page gets a rune for the key it keeps', async (t) => {
+    const owner = await connect(uri)
+    t.after(() => owner.close())
+    const offer = await owner.call('runeward-offer', { preset: 'readonly' })
+    const paired = await page.evaluate(async (offer) => {
+      const { connect, KeyStore, outcome, pair } = globalThis.page
+      const keys = new KeyStore('paired')
+      const { uri, name } = await pair(offer, { name: 'my page', key: await keys.key() })
+      const client = await connect(uri, { key: await keys.key() })
+      const info = await client.call('getinfo')
+      const refused = await outcome(client.call('pay', { bolt11: 'x' }))
+      client.close()
+      const again = await outcome(pair(offer))
+      await keys.forget()
+      return { name, nodeId: client.nodeId, id: info.id, refused, again }
+    }, offer.uri)
+    assert.equal(paired.id, (await gateway.askNode('getinfo')).result.id)
+    assert.deepEqual([paired.refused.error.kind, paired.again.error.kind], ['refused-by-rune', 'refused-by-rune'])
+    const claimed = await owner.call('runeward-waitoffer', { offer_id: offer.offer_id })
+    assert.deepEqual([claimed.status, claimed.name, claimed.node_id], ['claimed', 'my page', paired.nodeId])
   })
 
   test('what a page may not open is no connection, not an exception', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, generateKey, nodeIdOf } from '@runeward/client'
+import { connect, generateKey, nodeIdOf, pair } from '@runeward/client'
 import { Rune } from '@runeward/client/runes'
 import { Gateway, within } from '../../../tests/interop/node/gateway.mjs'
 import { startBench } from './support/bench.mjs'
@@ -290,6 +290,34 @@ test('wss: any certificate will do, another node will not', { timeout: 60_000 },
   await assert.rejects(connect(another), { kind: 'no-connection', message: /another node/ })
   const plain = await Gateway.start(t)
   await assert.rejects(connect(plain.ready.uri.replace('+ws:', '+wss:')), { kind: 'no-connection' })
+})
+
+test('a device pairs, and its rune works with its key alone', { timeout: 60_000 }, async (t) => {
+  const gateway = await Gateway.start(t)
+  const owner = await connect(`commando+ws://${gateway.host}:${gateway.port}?pubkey=${gateway.nodeId}`, {
+    rune: await gateway.rune(),
+  })
+  t.after(() => owner.close())
+  const { uri: offer, offer_id } = await owner.call('runeward-offer', { preset: 'readonly', name: 'my phone' })
+  const waiting = owner.call('runeward-waitoffer', { offer_id }, { timeout: Infinity })
+
+  const key = generateKey()
+  const pairing = await pair(offer, { name: 'something else', key })
+  assert.equal(pairing.name, 'my phone', "the owner's name for it counts")
+  assert.equal(pairing.nodeId, nodeIdOf(key))
+  assert.ok(pairing.restrictions.includes(`id=${nodeIdOf(key)}`))
+  assert.deepEqual((await pair(offer, { key })).rune, pairing.rune, 'the same key, the same rune')
+  const claimed = await waiting
+  assert.deepEqual([claimed.status, claimed.name, String(claimed.unique_id)], ['claimed', 'my phone', pairing.uniqueId])
+
+  await assert.rejects(pair(offer), { kind: 'refused-by-rune', message: /claimed by another device/ })
+  const device = await connect(pairing.uri, { key })
+  t.after(() => device.close())
+  assert.ok((await device.call('getinfo')).id)
+  await assert.rejects(device.call('pay', { bolt11: 'x' }), { kind: 'refused-by-rune' })
+  const thief = await connect(pairing.uri)
+  t.after(() => thief.close())
+  await assert.rejects(thief.call('getinfo'), { kind: 'refused-by-rune', message: /id is not equal to/ })
 })
 
 describe('a reply of 100 MB', { timeout: 300_000 }, () => {
