@@ -104,7 +104,8 @@ impl Preset {
 }
 
 /// What a rune allows at `now` (UNIX seconds), in sentences, as [`Rune::explain`] has them; where it
-/// allows the commands of a preset, that is said in place of their names.
+/// allows the commands of a preset, that is said in place of their names, and where it limits
+/// something else alone, that it allows every command.
 pub(crate) fn explain(rune: &Rune, now: u64) -> Vec<String> {
     say(rune, now, |preset, methods| {
         let (name, count, meaning) = (preset.name(), methods.len(), preset.meaning());
@@ -123,6 +124,10 @@ pub(crate) fn summary(rune: &Rune, now: u64) -> String {
 
 fn say(rune: &Rune, now: u64, words: impl Fn(Preset, &[&str]) -> String) -> Vec<String> {
     let mut sentences = rune.explain(now);
+    let mut alternatives = rune.restrictions().flat_map(|restriction| restriction.alternatives()).peekable();
+    if alternatives.peek().is_some() && !alternatives.any(|alternative| alternative.field() == "method") {
+        sentences.insert(0, "Every command.".to_owned());
+    }
     for preset in PRESETS {
         let Some(methods) = preset.methods() else { continue };
         let Ok(restrictions) = preset.restrictions() else { continue };
@@ -182,6 +187,8 @@ mod tests {
         let (sentences, summary) = tell(&format!("{receive}&method/newaddr&pnum=0"));
         assert_eq!(sentences[0], format!("{words}, but not newaddr."));
         assert!(summary.starts_with("Preset receive, but not newaddr. "), "{summary}");
+        assert_eq!(tell("rate=1").0, ["Every command.", "At most once a minute, at least 1 minute apart."]);
+        assert_eq!(tell("").0.len(), 1);
         // One command more is another list.
         let (sentences, _) = tell(&format!("{receive}|method=pay"));
         assert!(sentences[0].starts_with("Only these commands: getinfo, help"), "{sentences:?}");
