@@ -82,6 +82,12 @@ async fn every_rune_the_node_gave_out_works() {
         message(&mut client, "listinvoices", json!({}), &other).await,
         "Invalid rune: Not authorized: Not derived from master"
     );
+    // Fields that only we know are none of the node's: refused, as by the node itself.
+    for field in ["quota=600/hour", "quota=60/hour/peer", "rows=1000/day"] {
+        let (name, _) = field.split_once('=').unwrap();
+        let refused = message(&mut client, "listinvoices", json!({}), &node.rune(411, &[field])).await;
+        assert_eq!(refused, format!("Invalid rune: Not permitted: {name} not present"));
+    }
     // Rune commands go to the node.
     node.node.on("createrune", Answer::result(json!({"rune": "made by the node", "unique_id": "1"})));
     assert_eq!(client.result("createrune", json!({}), recorded).await["rune"], "made by the node");

@@ -4,15 +4,19 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use runeward_policy::{Parameter, SinceLastUse, Value};
+use std::time::Duration;
 
+use runeward_policy::{Parameter, Quota, Room, SinceLastUse, Value};
+
+use super::in_use::Spent;
 use super::json::Json;
+use super::methods::{Class, class_of};
 
 /// One command as the conditions of a rune see it. Values are made only when a condition asks.
-pub(crate) struct Check<'a> {
+pub(crate) struct Check<'a, 's> {
     /// UNIX seconds.
     pub(crate) time: u64,
-    peer: Option<&'a str>,
+    pub(super) peer: Option<&'a str>,
     method: Option<&'a str>,
     params: &'a Json<'a>,
     /// The method's parameters in order, where they are known: they tell whether a parameter given
@@ -21,7 +25,8 @@ pub(crate) struct Check<'a> {
     /// Named parameters by their names without punctuation, once one has been asked for: a rune may
     /// ask hundreds of times, of thousands of parameters.
     by_name: OnceCell<HashMap<Cow<'a, str>, Named<'a>>>,
-    pub(crate) since_last_use: SinceLastUse,
+    /// What the calls before it have used, and now, in nanoseconds since 1970.
+    spent: Option<(&'s Spent, i64)>,
 }
 
 /// The parameters whose names are the same without punctuation.
@@ -30,7 +35,7 @@ enum Named<'a> {
     Several,
 }
 
-impl<'a> Check<'a> {
+impl<'a> Check<'a, '_> {
     /// `peer`: a node id, 66 lower-case hex digits. `params`: an array or an object.
     pub(crate) fn new(
         time: u64,
@@ -38,13 +43,20 @@ impl<'a> Check<'a> {
         method: Option<&'a str>,
         params: &'a Json<'a>,
     ) -> Self {
-        let (signature, by_name, since_last_use) = (None, OnceCell::new(), SinceLastUse::Unknown);
-        Self { time, peer, method, params, signature, by_name, since_last_use }
+        let (signature, by_name, spent) = (None, OnceCell::new(), None);
+        Self { time, peer, method, params, signature, by_name, spent }
     }
 
     /// With the method's parameters as the node's `help` tells them.
     pub(crate) fn with_signature(self, signature: Option<&'a [String]>) -> Self {
         Self { signature, ..self }
+    }
+
+    /// With what the calls before it have used, at `now` (nanoseconds since 1970). Without it, `rate`,
+    /// `per`, `quota` and `rows` all refuse.
+    pub(super) fn with_spent<'s>(self, spent: &'s Spent, now: i64) -> Check<'a, 's> {
+        let Self { time, peer, method, params, signature, by_name, .. } = self;
+        Check { time, peer, method, params, signature, by_name, spent: Some((spent, now)) }
     }
 
     fn by_name(&self, members: &'a [(Cow<'a, str>, Json<'a>)]) -> &HashMap<Cow<'a, str>, Named<'a>> {
@@ -61,7 +73,7 @@ impl<'a> Check<'a> {
     }
 }
 
-impl runeward_policy::Request for Check<'_> {
+impl runeward_policy::Request for Check<'_, '_> {
     fn time(&self) -> u64 {
         self.time
     }
@@ -129,7 +141,26 @@ impl runeward_policy::Request for Check<'_> {
     }
 
     fn since_last_use(&self) -> SinceLastUse {
-        self.since_last_use
+        match self.spent {
+            None => SinceLastUse::Unknown,
+            Some((Spent { last_used: None, .. }, _)) => SinceLastUse::Never,
+            Some((Spent { last_used: Some(last), .. }, now)) => {
+                SinceLastUse::Elapsed(Duration::from_nanos(u64::try_from(now - last).unwrap_or(0)))
+            }
+        }
+    }
+
+    fn room(&self, quota: Quota) -> Room {
+        match self.spent {
+            Some((Spent { buckets: Some(buckets), .. }, now)) => buckets.room(quota, self.peer, now),
+            _ => Room::Unknown,
+        }
+    }
+
+    /// Where nobody keeps buckets, `rows` is refused for every command.
+    fn writes_rows(&self) -> bool {
+        !matches!(self.spent, Some((Spent { buckets: Some(_), .. }, _)))
+            || self.method.and_then(class_of) == Some(Class::Receive)
     }
 }
 
@@ -239,7 +270,7 @@ mod tests {
     #[test]
     fn a_signature_tells_what_the_other_view_holds() {
         let signature = ["amount_msat".to_owned(), "label".to_owned()];
-        let check = |params: &str, look: &dyn Fn(&Check<'_>) -> String| {
+        let check = |params: &str, look: &dyn Fn(&Check<'_, '_>) -> String| {
             let params = json::parse(params).unwrap();
             look(&Check::new(0, None, None, &params).with_signature(Some(&signature)))
         };

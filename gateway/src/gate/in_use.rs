@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runeward_policy::{MasterSecret, Rune};
+use runeward_policy::{MasterSecret, Refusal, Rune, evaluate};
 use tokio::sync::watch;
 
-use super::runes::Denied;
+use super::check::Check;
+use super::clock::Clock;
+use super::quotas::Buckets;
+use super::runes::{Count, Denied};
 use super::uses::Uses;
-use crate::store::Ranges;
+use crate::store::{Ranges, Used};
 
 /// With this many unique ids in memory, those that nothing uses are forgotten; the next use looks
 /// them up again.
@@ -17,14 +20,26 @@ const MAX_KEPT: usize = 16_384;
 /// Most runes of one connection that are remembered to have been accepted on it.
 const MAX_ACCEPTED: usize = 64;
 
+/// In nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+
 /// A unique id in use, with all runes derived from it. In memory once at most, so that every use
 /// sees the last one.
 #[derive(Debug)]
 pub(crate) struct InUse {
     pub(super) unique_id: u64,
-    /// Nanoseconds since 1970; `None` while never used.
-    pub(super) last_used: Mutex<Option<i64>>,
+    spent: Mutex<Spent>,
     revoked: watch::Sender<bool>,
+}
+
+/// What the calls under a unique id have used, as limits read it: the next one is judged by what the
+/// last one left.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    /// Nanoseconds since 1970; `None` while never used.
+    pub(super) last_used: Option<i64>,
+    /// `None` where nobody keeps them.
+    pub(super) buckets: Option<Buckets>,
 }
 
 /// What holds for all runes at one moment, changed as a whole.
@@ -45,6 +60,32 @@ pub(super) struct Standing {
 pub(crate) struct Accepted(Mutex<Vec<Arc<InUse>>>);
 
 impl InUse {
+    /// Tests a call against the restrictions of a rune and takes what it uses, in one step for all
+    /// connections: the use to be recorded, and whether a limit depends on that.
+    pub(super) fn judge(
+        &self,
+        rune: &Rune,
+        check: Check<'_, '_>,
+        clock: &Clock,
+        count: Count,
+    ) -> Result<(Used, bool), Denied> {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, peer) = (clock.now(), check.peer);
+        let pass = evaluate(rune, &check.with_spent(&spent, now))
+            .map_err(|refusal| spent.denied(refusal, peer, now))?;
+        if count != Count::Nothing {
+            spent.last_used = Some(now);
+        }
+        let buckets = match (&mut spent.buckets, count) {
+            (Some(buckets), Count::Use) => {
+                pass.charges.iter().map(|quota| buckets.take(*quota, peer, now)).collect()
+            }
+            _ => HashMap::new(),
+        };
+        let limited = pass.paced || !buckets.is_empty();
+        Ok((Used { last: now, count: 1, buckets }, limited))
+    }
+
     pub(super) fn is_revoked(&self) -> bool {
         *self.revoked.borrow()
     }
@@ -53,6 +94,22 @@ impl InUse {
     pub(crate) async fn revoked(&self) {
         // The sender cannot go while it is borrowed.
         let _ = self.revoked.subscribe().wait_for(|revoked| *revoked).await;
+    }
+}
+
+impl Spent {
+    /// A refusal, with the bucket into which one fits first where that is all it takes.
+    fn denied(&self, refusal: Refusal, peer: Option<&str>, now: i64) -> Denied {
+        let waits = self.buckets.iter().flat_map(|buckets| {
+            refusal.used_up().iter().map(|quota| (buckets.wait(*quota, peer, now), *quota))
+        });
+        match waits.min_by_key(|(wait, _)| *wait) {
+            None => Denied::NotPermitted(refusal),
+            Some((wait, quota)) => {
+                let retry_after = wait.cast_unsigned().div_ceil(MILLISECOND);
+                Denied::UsedUp { refusal, quota, retry_after }
+            }
+        }
     }
 }
 
@@ -86,14 +143,13 @@ impl Standing {
     }
 
     /// Keeps a unique id in memory, or the one that is there already. Forgets, where they are many,
-    /// those that nothing uses and whose last use is on disk.
-    pub(super) fn keep(&mut self, unique_id: u64, last_used: Option<i64>, uses: &Uses) -> Arc<InUse> {
+    /// those that nothing uses and of which all is on disk.
+    pub(super) fn keep(&mut self, unique_id: u64, spent: Spent, uses: &Uses) -> Arc<InUse> {
         if self.in_use.len() >= MAX_KEPT && !self.in_use.contains_key(&unique_id) {
             self.in_use.retain(|id, in_use| Arc::strong_count(in_use) > 1 || uses.is_due(*id));
             self.forgotten += 1;
         }
-        let new =
-            || Arc::new(InUse { unique_id, last_used: last_used.into(), revoked: watch::Sender::new(false) });
+        let new = || Arc::new(InUse { unique_id, spent: spent.into(), revoked: watch::Sender::new(false) });
         Arc::clone(self.in_use.entry(unique_id).or_insert_with(new))
     }
 
@@ -157,17 +213,17 @@ mod tests {
         let uses = Uses::start(Store::open(&StateDir::open(dir.path()).unwrap()).await.unwrap());
         let mut standing = Standing::default();
         let many = u64::try_from(MAX_KEPT).unwrap();
-        let called = standing.keep(0, Some(5), &uses);
-        uses.note(1, 7);
-        (1..many).for_each(|id| drop(standing.keep(id, None, &uses)));
+        let called = standing.keep(0, Spent::default(), &uses);
+        uses.note(1, Used { last: 7, count: 1, ..Used::default() });
+        (1..many).for_each(|id| drop(standing.keep(id, Spent::default(), &uses)));
         assert_eq!((standing.in_use.len(), standing.forgotten()), (MAX_KEPT, 0));
 
         // One that is there costs no other its place.
-        standing.keep(many - 1, None, &uses);
+        standing.keep(many - 1, Spent::default(), &uses);
         assert_eq!(standing.forgotten(), 0);
-        standing.keep(many, None, &uses);
+        standing.keep(many, Spent::default(), &uses);
         assert_eq!((standing.in_use.len(), standing.forgotten()), (3, 1));
-        assert!(Arc::ptr_eq(&called, &standing.keep(0, None, &uses)));
+        assert!(Arc::ptr_eq(&called, &standing.keep(0, Spent::default(), &uses)));
         assert!(standing.in_use(1).is_some() && standing.in_use(many).is_some());
 
         let mut revoked = Ranges::default();

@@ -4,7 +4,8 @@
 //! - `json`, `request`: one strict parse into what is checked and what the node gets.
 //! - `check`: what a rune's conditions read of a request.
 //! - `runes`: the runes honoured here, issued and revoked; `in_use`: what of them is in memory;
-//!   `uses`: the record of their use; `clock`: the time decisions are made by.
+//!   `quotas`: the buckets of each; `uses`: the record of their use; `clock`: the time decisions are
+//!   made by.
 //! - `grants`: what was handed out, to be shown.
 //! - `methods`, `presets`, `risks`: what each command risks, what is usually handed out, and what to
 //!   know of it before.
@@ -37,6 +38,7 @@ mod own_methods;
 mod pairing;
 mod permit;
 mod presets;
+mod quotas;
 mod reply;
 mod request;
 mod risks;
@@ -186,6 +188,9 @@ impl Gate {
                 self.dispatch(&request, &caller, in_use, &signatures).await
             }
             Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
+            Err(Denied::UsedUp { quota, retry_after, .. }) => {
+                Err(Failure::busy(&quota.to_string(), retry_after))
+            }
             Err(Denied::NoSecret) => Err(Failure::unreachable("its rune secret is not known yet")),
             Err(denied) => return Err(Refusal::rune(&denied.reason())),
         };
@@ -262,7 +267,7 @@ impl Gate {
             return Err(DryRunError::Params);
         }
         let check = Check::new(self.runes.clock().seconds(), peer, Some(method), &params);
-        let checked = self.runes.check(rune, check, Count::DryRun).await;
+        let checked = self.runes.check(rune, check, Count::Nothing).await;
         checked.map(drop).map_err(DryRunError::Denied)
     }
 }

@@ -166,13 +166,13 @@ async fn check(
     let method = method.map(|value| text("method", value)).transpose()?;
     let signature = method.and_then(|method| signatures.of(method));
     let check = Check::new(time, nodeid, method, params).with_signature(signature);
-    match runes.check(&rune, check, Count::Use).await {
+    match runes.check(&rune, check, Count::Time).await {
         Ok(_) => Ok("{\"valid\":true}".to_owned()),
         Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
         Err(denied) => Err(match denied {
             Denied::NoUniqueId => Failure::invalid_params(denied.reason()),
             Denied::Blacklisted => Failure::new(1503, denied.reason()),
-            Denied::NotPermitted(_) => Failure::new(1502, denied.reason()),
+            Denied::NotPermitted(_) | Denied::UsedUp { .. } => Failure::new(1502, denied.reason()),
             _ => Failure::new(1501, denied.reason()),
         }),
     }

@@ -4,14 +4,15 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use runeward_policy::{LimitError, MasterSecret, Restriction, Rune, SinceLastUse};
+use runeward_policy::{LimitError, MasterSecret, Quota, Restriction, Rune};
 use tokio::sync::watch;
 
 use super::check::Check;
 use super::clock::Clock;
 use super::grants::Grant;
-use super::in_use::{InUse, Standing};
+use super::in_use::{InUse, Spent, Standing};
 use super::presets::Preset;
+use super::quotas::Buckets;
 use super::uses::Uses;
 use crate::config::Authority;
 use crate::store::{Ranges, RuneRecord, StateDir, Store, StoreError};
@@ -62,17 +63,28 @@ pub(crate) enum Denied {
     Unknown,
     /// A restriction does not hold.
     NotPermitted(runeward_policy::Refusal),
+    /// Nor does this one, until one more fits into a bucket.
+    UsedUp {
+        refusal: runeward_policy::Refusal,
+        /// The bucket into which one fits first.
+        quota: Quota,
+        /// Milliseconds from now.
+        retry_after: u64,
+    },
     /// Whatever the command, a restriction on the time or the caller does not hold.
     Idle,
     /// Its record cannot be read, or its use not be written.
     NotRecorded,
 }
 
-/// Whether an allowed command counts as a use of its rune.
+/// What a command that is allowed uses of its rune.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
+    /// The time since the last use, and one of each bucket.
     Use,
-    DryRun,
+    /// The time since the last use, as when a node is asked to check a rune.
+    Time,
+    Nothing,
 }
 
 /// What a rune is to be issued as.
@@ -190,39 +202,24 @@ impl Runes {
     pub(crate) async fn check(
         &self,
         rune: &Rune,
-        mut check: Check<'_>,
+        check: Check<'_, '_>,
         count: Count,
     ) -> Result<Arc<InUse>, Denied> {
         let in_use = self.find(rune).await?;
-        let evaluated = {
-            let mut last_used = in_use.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.now();
-            check.since_last_use = match *last_used {
-                None => SinceLastUse::Never,
-                Some(last) => {
-                    SinceLastUse::Elapsed(Duration::from_nanos(u64::try_from(now - last).unwrap_or(0)))
-                }
-            };
-            let evaluated = runeward_policy::evaluate(rune, &check);
-            if evaluated.is_ok() && count == Count::Use {
-                *last_used = Some(now);
-            }
-            evaluated.map(|pass| (pass.paced, now))
-        };
-        let (paced, now) = match evaluated {
-            Ok(_) if count == Count::DryRun => return Ok(in_use),
-            Ok(evaluated) => evaluated,
-            Err(refusal) => {
-                if count == Count::Use && reads_time(rune, &refusal) {
+        let (used, limited) = match in_use.judge(rune, check, &self.clock, count) {
+            Ok(_) if count == Count::Nothing => return Ok(in_use),
+            Ok(judged) => judged,
+            Err(denied) => {
+                if count != Count::Nothing && reads_time(rune, &denied) {
                     // What has expired stays expired.
                     self.clock.save().await;
                 }
-                return Err(Denied::NotPermitted(refusal));
+                return Err(denied);
             }
         };
-        if !paced {
-            self.uses.note(in_use.unique_id, now);
-        } else if !self.uses.commit(in_use.unique_id, now).await {
+        if !limited {
+            self.uses.note(in_use.unique_id, used);
+        } else if !self.uses.commit(in_use.unique_id, used).await {
             return Err(Denied::NotRecorded);
         }
         match in_use.is_revoked() {
@@ -347,21 +344,32 @@ impl Runes {
                 }
                 (unique_id, standing.forgotten())
             };
-            let known = self.store.known(unique_id).await.map_err(|error| {
+            let (issued, spent) = self.spent(unique_id).await.map_err(|error| {
                 tracing::error!(%error, "the record of a rune cannot be read");
                 Denied::NotRecorded
             })?;
             // Whatever the node's secret made, the node issued.
-            if !known.issued && self.authority == Authority::Own {
+            if !issued && self.authority == Authority::Own {
                 return Err(Denied::Unknown);
             }
             let mut standing = self.write();
             // It may have been revoked meanwhile.
             standing.authenticate(rune)?;
             if standing.forgotten() == forgotten {
-                return Ok(standing.keep(unique_id, known.last_used, &self.uses));
+                return Ok(standing.keep(unique_id, spent, &self.uses));
             }
         }
+    }
+
+    /// Whether a rune was issued under this unique id, and what was used of it.
+    async fn spent(&self, unique_id: u64) -> Result<(bool, Spent), StoreError> {
+        let known = self.store.known(unique_id).await?;
+        let buckets = match self.authority {
+            Authority::Own => Some(Buckets::new(self.store.buckets(unique_id, self.clock.now()).await?)),
+            // The node refuses fields that it does not know, and so must we.
+            Authority::Node => None,
+        };
+        Ok((known.issued, Spent { last_used: known.last_used, buckets }))
     }
 
     /// A rune and the fingerprint of the secret it is made from.
@@ -415,7 +423,8 @@ impl Runes {
 }
 
 /// Whether the restriction that refuses has to do with the time.
-fn reads_time(rune: &Rune, refusal: &runeward_policy::Refusal) -> bool {
+fn reads_time(rune: &Rune, denied: &Denied) -> bool {
+    let (Denied::NotPermitted(refusal) | Denied::UsedUp { refusal, .. }) = denied else { return false };
     let refusing = rune.restrictions().nth(refusal.restriction());
     refusing.is_some_and(|it| it.alternatives().any(|alternative| alternative.field() == "time"))
 }
@@ -432,7 +441,9 @@ impl Denied {
             Denied::Version => "Not authorized: Version mismatch".to_owned(),
             Denied::NotDerived => "Not authorized: Not derived from master".to_owned(),
             Denied::Unknown => "Not authorized: Unknown rune".to_owned(),
-            Denied::NotPermitted(refusal) => format!("Not permitted: {refusal}"),
+            Denied::NotPermitted(refusal) | Denied::UsedUp { refusal, .. } => {
+                format!("Not permitted: {refusal}")
+            }
             Denied::Idle => "Not permitted: this rune allows this caller nothing now".to_owned(),
             Denied::NotRecorded => "Not permitted: its record cannot be read or written".to_owned(),
         }

@@ -40,13 +40,13 @@ impl Uses {
     }
 
     /// Records a use within [`FLUSH_INTERVAL`].
-    pub(crate) fn note(&self, unique_id: u64, at: i64) {
-        lock(&self.due).note(unique_id, Used { last: at, count: 1 });
+    pub(crate) fn note(&self, unique_id: u64, used: Used) {
+        lock(&self.due).note(unique_id, used);
     }
 
     /// Records a use and returns when it is on disk; `false` where it could not be written.
-    pub(crate) async fn commit(&self, unique_id: u64, at: i64) -> bool {
-        self.note(unique_id, at);
+    pub(crate) async fn commit(&self, unique_id: u64, used: Used) -> bool {
+        self.note(unique_id, used);
         self.flush().await
     }
 
@@ -65,9 +65,13 @@ impl Uses {
 
 impl Due {
     fn note(&mut self, unique_id: u64, used: Used) {
-        let noted = self.noted.entry(unique_id).or_insert(Used { count: 0, ..used });
+        let noted = self.noted.entry(unique_id).or_default();
         noted.last = noted.last.max(used.last);
         noted.count += used.count;
+        for (bucket, full_at) in used.buckets {
+            let noted = noted.buckets.entry(bucket).or_insert(full_at);
+            *noted = full_at.max(*noted);
+        }
     }
 }
 
@@ -94,7 +98,7 @@ async fn record(store: Store, mut queue: mpsc::Receiver<oneshot::Sender<bool>>, 
             if let Err(error) = &written {
                 tracing::error!(%error, "last uses of runes cannot be written");
                 // They are written with the next ones.
-                uses.iter().for_each(|(unique_id, used)| due.note(*unique_id, *used));
+                uses.iter().for_each(|(unique_id, used)| due.note(*unique_id, used.clone()));
             }
         }
         for done in waiting.drain(..) {

@@ -15,10 +15,15 @@ impl Store {
         Ok(())
     }
 
-    /// Sets the mark, and every last use that lies behind it, back to `now`.
+    /// Sets the mark, and every last use that lies behind it, back to `now`. In buckets is then as much
+    /// as before.
     pub(crate) async fn reset_clock(&self, now: i64) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for reset in ["UPDATE clock SET mark = ?1", "UPDATE uses SET last_used = ?1 WHERE last_used > ?1"] {
+        for reset in [
+            "UPDATE buckets SET full_at = full_at - max(0, (SELECT mark FROM clock) - ?1)",
+            "UPDATE clock SET mark = ?1",
+            "UPDATE uses SET last_used = ?1 WHERE last_used > ?1",
+        ] {
             sqlx::query(reset).bind(now).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)

@@ -1,4 +1,4 @@
-//! Records of runes: what was issued, when it was used, what is revoked.
+//! Records of runes: what was issued, when it was used and what of its buckets, what is revoked.
 
 use std::collections::HashMap;
 
@@ -32,11 +32,13 @@ pub(crate) struct RuneRecord {
 }
 
 /// Uses of one unique id that are to be recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
     /// The last of them, in nanoseconds since 1970.
     pub(crate) last: i64,
     pub(crate) count: u64,
+    /// When the buckets they took from are full again, by name, in nanoseconds since 1970.
+    pub(crate) buckets: HashMap<String, i64>,
 }
 
 /// What is known of a unique id.
@@ -84,6 +86,16 @@ impl Store {
         Ok(Known { issued: row.try_get(0)?, last_used: row.try_get(1)? })
     }
 
+    /// When the buckets of a unique id that are not full at `now` are full again, by name; times are
+    /// nanoseconds since 1970.
+    pub(crate) async fn buckets(&self, unique_id: u64, now: i64) -> Result<HashMap<String, i64>, StoreError> {
+        let buckets =
+            sqlx::query_as("SELECT bucket, full_at FROM buckets WHERE unique_id = ? AND full_at > ?");
+        let buckets: Vec<(String, i64)> =
+            buckets.bind(unique_id.cast_signed()).bind(now).fetch_all(&self.pool).await?;
+        Ok(buckets.into_iter().collect())
+    }
+
     /// Registers a rune made from the secret with this fingerprint; `false` where its unique id is
     /// taken.
     ///
@@ -116,7 +128,7 @@ impl Store {
         let last = sqlx::query_scalar("SELECT value FROM binding WHERE name = ?").bind(RUNE_SECRET);
         let last = last.fetch_optional(&mut *transaction).await?;
         let forgotten = sqlx::query("DELETE FROM runes").execute(&mut *transaction).await?;
-        for table in ["uses", "revoked", "offers"] {
+        for table in ["uses", "buckets", "revoked", "offers"] {
             sqlx::query(&format!("DELETE FROM {table}")).execute(&mut *transaction).await?;
         }
         let bind = sqlx::query("INSERT OR REPLACE INTO binding (name, value) VALUES (?, ?)");
@@ -149,7 +161,8 @@ impl Store {
         Ok(after)
     }
 
-    /// Records uses by unique id, all or none. On disk on return.
+    /// Records uses by unique id, all or none, and forgets buckets that are full by then. On disk on
+    /// return.
     pub(crate) async fn stamp(&self, uses: &HashMap<u64, Used>) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for (unique_id, used) in uses {
@@ -163,10 +176,23 @@ impl Store {
             .bind(used.count.cast_signed())
             .execute(&mut *transaction)
             .await?;
+            for (bucket, full_at) in &used.buckets {
+                sqlx::query(
+                    "INSERT INTO buckets (unique_id, bucket, full_at) VALUES (?, ?, ?)
+                     ON CONFLICT DO UPDATE SET full_at = max(full_at, excluded.full_at)",
+                )
+                .bind(unique_id.cast_signed())
+                .bind(bucket)
+                .bind(full_at)
+                .execute(&mut *transaction)
+                .await?;
+            }
         }
         let latest = uses.values().map(|used| used.last).max().unwrap_or(0);
         let raise = sqlx::query("UPDATE clock SET mark = ?1 WHERE mark < ?1").bind(latest);
         raise.execute(&mut *transaction).await?;
+        let full = sqlx::query("DELETE FROM buckets WHERE full_at <= ?").bind(latest);
+        full.execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 }

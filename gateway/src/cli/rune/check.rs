@@ -56,7 +56,7 @@ impl Check {
             }
             Err(DryRunError::Denied(denied)) => {
                 let mut reason = printable(&denied.reason());
-                if let Denied::NotPermitted(refusal) = &denied
+                if let Denied::NotPermitted(refusal) | Denied::UsedUp { refusal, .. } = &denied
                     && let Some(restriction) = rune.restrictions().nth(refusal.restriction())
                 {
                     reason.push_str(&format!(

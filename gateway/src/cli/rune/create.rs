@@ -18,7 +18,9 @@ must hold.
   time<1800000000                until then, in UNIX seconds (or --expires 30d)
   id=02…                         only from this peer
   pnameamount_msat<100001        the parameter amount_msat
-  rate=10                        ten times a minute; per=1hour: once an hour"
+  rate=10                        ten times a minute, evenly spaced; per=1hour: once an hour
+  quota=600/hour                 600 commands an hour, however spaced; quota=60/hour/peer: for each device
+  rows=1000/day                  a thousand invoices, offers and addresses a day"
 )]
 pub(in crate::cli) struct Create {
     #[command(flatten)]
