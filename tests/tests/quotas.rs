@@ -295,3 +295,43 @@ async fn buckets_that_cannot_be_read_or_written_refuse() {
     assert_eq!(node.calls("getinfo"), before);
     client.result("getinfo", json!({}), &admin).await;
 }
+
+/// What a rune may fill the disk with by the day is gone by the day: what is checked is what is run.
+#[tokio::test]
+async fn invoices_of_runes_that_limit_rows_expire_within_a_day() {
+    let node = FakeNode::start().await;
+    node.on("invoice", Answer::Echo);
+    let gateway = Gateway::start(Setup::fake(&node)).await;
+    let mut client = Client::connect(&gateway).await;
+    let rune = gateway.rune(&["rows=100/day"]).await;
+    let exact = runes::narrow(&rune, "pnameexpiry=86400|parr3=86400");
+    for rune in [&rune, &exact] {
+        let by_name = client.result("invoice", json!({"amount_msat": 1, "label": "a"}), rune).await;
+        assert_eq!(by_name, json!({"amount_msat": 1, "label": "a", "expiry": 86_400}));
+        let by_position = client.result("invoice", json!([1, "a", "b"]), rune).await;
+        assert_eq!(by_position, json!([1, "a", "b", 86_400]));
+    }
+    let short = client.result("invoice", json!({"expiry": 60}), &rune).await;
+    assert_eq!(short, json!({"expiry": 60}));
+    let reply = client.call("invoice", json!({"expiry": 60}), &exact).await;
+    assert_eq!(reply["error"]["code"], 19537, "{reply}");
+    let before = node.calls("invoice");
+    for params in [json!({"expiry": 86_401}), json!([1, "a", "b", 604_800]), json!({"expiry": "1w"})] {
+        let reply = client.call("invoice", params, &rune).await;
+        assert_eq!(reply["error"]["code"], -32602);
+        assert!(reply["error"]["message"].as_str().unwrap().contains("86400 seconds"), "{reply}");
+    }
+    assert_eq!(node.calls("invoice"), before);
+
+    // A rune that forbids an expiry allows no invoice, for one would be filled in; a dry run agrees.
+    let none = runes::narrow(&rune, "pnameexpiry!");
+    let reply = client.call("invoice", json!({"label": "a"}), &none).await;
+    assert_eq!(reply["error"]["message"], "Invalid rune: Not permitted: parameter expiry is present");
+    let check = ["check", &none, "--method", "invoice", "--params", r#"{"label":"a"}"#];
+    gateway.setup().rune(&check).await.assert_refused(1, &["expiry is present"]);
+    // Others may be as long as they like.
+    let free = gateway.rune(&["quota=100/day"]).await;
+    let long = client.result("invoice", json!({"expiry": 604_800}), &free).await;
+    assert_eq!(long, json!({"expiry": 604_800}));
+    assert_eq!(client.result("invoice", json!({}), &free).await, json!({}));
+}

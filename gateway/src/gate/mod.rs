@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - `json`, `request`: one strict parse into what is checked and what the node gets.
-//! - `check`: what a rune's conditions read of a request.
+//! - `check`: what a rune's conditions read of a request; `expiry`: what is filled in before.
 //! - `runes`: the runes honoured here, issued and revoked; `in_use`: what of them is in memory;
 //!   `quotas`: the buckets of each; `uses`: the record of their use; `clock`: the time decisions are
 //!   made by.
@@ -22,6 +22,7 @@
 pub mod bench;
 mod check;
 mod clock;
+mod expiry;
 mod filter;
 mod fingerprint;
 #[cfg(fuzzing)]
@@ -170,7 +171,8 @@ impl Gate {
     }
 
     async fn judge(&self, bytes: &[u8], peer: &str, accepted: &Accepted) -> Result<Decision, Refusal> {
-        let request = Request::parse(bytes)?;
+        let mut request = Request::parse(bytes)?;
+        expiry::fill_in(&request.rune, &request.method, &mut request.params);
         let time = self.runes.clock().seconds();
         let signatures = self.signatures();
         let checked = match OwnMethod::named(&request.method) {
@@ -217,6 +219,7 @@ impl Gate {
             return Err(Failure::never_forwarded(method));
         }
         request.filter.as_ref().map_or(Ok(()), filter::check)?;
+        expiry::check(&request.rune, method, &request.params)?;
         let rune_method = RuneMethod::named(method);
         match (rune_method, self.runes.authority()) {
             (Some(rune_method), Authority::Own) => {
@@ -262,10 +265,11 @@ impl Gate {
         method: &str,
         params: &str,
     ) -> Result<(), DryRunError> {
-        let params = json::parse(params).map_err(|json::NotJson| DryRunError::Params)?;
+        let mut params = json::parse(params).map_err(|json::NotJson| DryRunError::Params)?;
         if !matches!(params, json::Json::Array(_) | json::Json::Object(_)) {
             return Err(DryRunError::Params);
         }
+        expiry::fill_in(rune, method, &mut params);
         let check = Check::new(self.runes.clock().seconds(), peer, Some(method), &params);
         let checked = self.runes.check(rune, check, Count::Nothing).await;
         checked.map(drop).map_err(DryRunError::Denied)

@@ -20,7 +20,7 @@ must hold.
   pnameamount_msat<100001        the parameter amount_msat
   rate=10                        ten times a minute, evenly spaced; per=1hour: once an hour
   quota=600/hour                 600 commands an hour, however spaced; quota=60/hour/peer: for each device
-  rows=1000/day                  a thousand invoices, offers and addresses a day"
+  rows=1000/day                  a thousand invoices, offers and addresses a day, invoices good for a day"
 )]
 pub(in crate::cli) struct Create {
     #[command(flatten)]
