@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use runeward_policy::{Condition, Rune};
-use runeward_tests::{Answer, Client, FakeNode, Gateway, Setup, recorded};
+use runeward_tests::{Answer, Client, FakeNode, Gateway, Setup, client, recorded};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ const PRESETS: [&str; 6] = ["readonly", "watch", "receive", "pay", "public", "ad
 /// `conformance/presets.json`.
 #[derive(Deserialize)]
 struct Golden {
+    limits: BTreeMap<String, Vec<String>>,
     allowed: BTreeMap<String, Vec<String>>,
 }
 
@@ -26,10 +27,11 @@ async fn each_preset_allows_what_the_table_says_and_nothing_else() {
     let golden: Golden = recorded::read("presets.json");
     let setup = Setup::demo();
     let (mut lines, mut expected) = (String::new(), Vec::new());
+    let peer = client::identity().node_id().to_string();
     for preset in PRESETS {
         let rune = mint(&setup, preset).await;
         for (method, allowed) in &golden.allowed {
-            lines += &format!("{}\n", json!({"rune": rune, "method": method}));
+            lines += &format!("{}\n", json!({"rune": rune, "method": method, "peer": peer}));
             expected.push((preset, method, allowed.iter().any(|name| name == preset)));
         }
     }
@@ -41,6 +43,22 @@ async fn each_preset_allows_what_the_table_says_and_nothing_else() {
     for (line, (preset, method, allowed)) in checked.stdout.lines().zip(expected) {
         let answer: Value = serde_json::from_str(line).unwrap();
         assert_eq!(answer["allowed"], json!(allowed), "{preset}: {method}");
+    }
+}
+
+/// What stands in a rune behind its commands.
+#[tokio::test]
+async fn each_preset_allows_as_much_as_the_table_says() {
+    let golden: Golden = recorded::read("presets.json");
+    let setup = Setup::demo();
+    for preset in PRESETS {
+        let rune = Rune::decode(&mint(&setup, preset).await).unwrap();
+        let mut restrictions: Vec<_> = rune.restrictions().map(|it| it.as_str().to_owned()).collect();
+        assert!(restrictions.pop().unwrap().starts_with("time<"));
+        if preset != "admin" {
+            assert!(restrictions.remove(0).starts_with("method="));
+        }
+        assert_eq!(restrictions, golden.limits[preset], "{preset}");
     }
 }
 
@@ -123,11 +141,18 @@ async fn minting_says_what_is_risky_and_nothing_of_what_is_not() {
 #[tokio::test]
 async fn a_preset_is_shown_by_its_name() {
     let setup = Setup::demo();
-    for (preset, count) in [("readonly", 15), ("watch", 50), ("receive", 10), ("pay", 16), ("public", 2)] {
+    for (preset, count, limit) in [
+        ("readonly", 15, ""),
+        ("watch", 50, ""),
+        ("receive", 10, "- At most 1,000 new records a day."),
+        ("pay", 16, "- At most 1,000 new records a day.\n- At most 600 commands an hour."),
+        ("public", 2, "- At most 60 commands an hour for each device."),
+    ] {
         let rune = mint(&setup, preset).await;
         let shown = setup.cli(&["rune", "show", &rune]).await.stdout;
         let words = format!("- Only the {count} commands of the preset {preset}: they ");
         assert!(shown.contains(&words), "{shown}");
+        assert!(shown.contains(limit), "{shown}");
         assert!(shown.contains("- Until "), "{shown}");
     }
 }

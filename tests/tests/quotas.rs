@@ -303,9 +303,10 @@ async fn invoices_of_runes_that_limit_rows_expire_within_a_day() {
     node.on("invoice", Answer::Echo);
     let gateway = Gateway::start(Setup::fake(&node)).await;
     let mut client = Client::connect(&gateway).await;
+    let preset = gateway.setup().rune(&["create", "--preset", "receive"]).await.line().to_owned();
     let rune = gateway.rune(&["rows=100/day"]).await;
     let exact = runes::narrow(&rune, "pnameexpiry=86400|parr3=86400");
-    for rune in [&rune, &exact] {
+    for rune in [&preset, &rune, &exact] {
         let by_name = client.result("invoice", json!({"amount_msat": 1, "label": "a"}), rune).await;
         assert_eq!(by_name, json!({"amount_msat": 1, "label": "a", "expiry": 86_400}));
         let by_position = client.result("invoice", json!([1, "a", "b"]), rune).await;

@@ -1,5 +1,6 @@
 //! Presets: what is usually handed out, by name. Each is an ordinary restriction that names its
 //! commands one by one, never by how they begin, so that a command the node adds later is in none.
+//! Behind it stands how much, where that matters.
 
 use runeward_policy::{Alternative, Condition, ParseError, Restriction, Rune};
 
@@ -77,12 +78,29 @@ impl Preset {
         })
     }
 
-    /// What a rune made by it is restricted to: one restriction, for `admin` none.
+    /// What a rune made by it is restricted to: its commands, then how much; for `admin` nothing.
     pub(crate) fn restrictions(self) -> Result<Vec<Restriction>, ParseError> {
-        let Some(methods) = self.methods() else { return Ok(Vec::new()) };
+        let limits = self.limits().iter().map(|limit| Restriction::parse(limit));
+        self.commands().into_iter().chain(limits).collect()
+    }
+
+    /// The restriction to its commands; `None`: all.
+    fn commands(self) -> Option<Result<Restriction, ParseError>> {
+        let methods = self.methods()?;
         let alternatives: Result<Vec<_>, _> =
             methods.iter().map(|name| Alternative::new("method", Condition::Equal, name)).collect();
-        Ok(vec![Restriction::new(alternatives?)?])
+        Some(alternatives.and_then(Restriction::new))
+    }
+
+    /// How much of it: what a shop or a wallet does not notice, and a disk can hold. Those that only
+    /// look have none, so that any other checker of runes understands them.
+    fn limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Receive => &["rows=1000/day"],
+            Self::Pay => &["rows=1000/day", "quota=600/hour"],
+            Self::Public => &["quota=60/hour/peer"],
+            Self::Readonly | Self::Watch | Self::Admin => &[],
+        }
     }
 
     /// Whether a rune made by it must end.
@@ -130,9 +148,8 @@ fn say(rune: &Rune, now: u64, words: impl Fn(Preset, &[&str]) -> String) -> Vec<
     }
     for preset in PRESETS {
         let Some(methods) = preset.methods() else { continue };
-        let Ok(restrictions) = preset.restrictions() else { continue };
-        let listed: Vec<_> = restrictions.iter().map(|it| it.explain(now)).collect();
-        let listed = listed.join(" ");
+        let Some(Ok(commands)) = preset.commands() else { continue };
+        let listed = commands.explain(now);
         for sentence in &mut sentences {
             // Exceptions may follow, as in `…, but not getinfo.`
             if let Some(rest) = sentence.strip_prefix(listed.trim_end_matches('.'))
