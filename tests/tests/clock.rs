@@ -135,3 +135,24 @@ async fn the_last_use_is_never_ahead_of_the_time() {
     let age = Duration::from_nanos(now().try_into().unwrap()).as_secs_f64() - last_used;
     assert!((0.0..600.0).contains(&age), "{age}");
 }
+
+/// A bucket that was emptied while the clock was ahead is empty, and no more than that.
+#[tokio::test]
+async fn buckets_come_back_with_the_time() {
+    let mut gateway = Gateway::start(Setup::demo()).await;
+    let setup = gateway.setup().clone();
+    stop(&mut gateway).await;
+    let rune = setup.rune(&["create", "--restrict", "quota=2/day"]).await.line().to_owned();
+    set_mark(&setup, now() + 99 * HOUR).await;
+    gateway = gateway.restart().await;
+    let mut client = Client::connect(&gateway).await;
+    for _ in 0..2 {
+        client.result("getinfo", json!({}), &rune).await;
+    }
+    gateway.kill().await;
+    let gateway = Gateway::start(setup.clone().arg("--reset-clock")).await;
+    let mut client = Client::connect(&gateway).await;
+    let reply = client.call("getinfo", json!({}), &rune).await;
+    let retry_after = reply["error"]["data"]["retry_after_ms"].as_u64().expect("over the limit");
+    assert!((11 * 3_600_000..=12 * 3_600_000).contains(&retry_after), "{reply}");
+}

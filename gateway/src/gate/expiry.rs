@@ -1,9 +1,10 @@
 //! How long an invoice may stand that is made under a rune with a `rows` field.
 //!
-//! A node keeps an invoice at least until it expires, so what may fill its disk by the day must be
-//! gone by the day. Where any alternative of the rune names `rows`, an `invoice` without an expiry
-//! gets one of [`MAX_EXPIRY`] before anything is checked, so that the command checked is the command
-//! run; once its rune has allowed it, one with a longer expiry is refused.
+//! A node keeps an invoice at least until it expires, whoever tidies up behind it: with so many a day
+//! and a day for each, what stands open is bounded too. Where any alternative of the rune names
+//! `rows`, an `invoice` without an expiry gets one of a day before anything is checked, so that the
+//! command checked is the command run; once its rune has allowed it, one with a longer expiry is
+//! refused.
 
 use std::borrow::Cow;
 
