@@ -73,7 +73,7 @@ impl InUse {
         let (now, peer) = (clock.now(), check.peer);
         let pass = evaluate(rune, &check.with_spent(&spent, now))
             .map_err(|refusal| spent.denied(refusal, peer, now))?;
-        if count != Count::Nothing {
+        if count != Count::DryRun {
             spent.last_used = Some(now);
         }
         let buckets = match (&mut spent.buckets, count) {

@@ -271,7 +271,7 @@ impl Gate {
         }
         expiry::fill_in(rune, method, &mut params);
         let check = Check::new(self.runes.clock().seconds(), peer, Some(method), &params);
-        let checked = self.runes.check(rune, check, Count::Nothing).await;
+        let checked = self.runes.check(rune, check, Count::DryRun).await;
         checked.map(drop).map_err(DryRunError::Denied)
     }
 }

@@ -84,7 +84,8 @@ pub(crate) enum Count {
     Use,
     /// The time since the last use, as when a node is asked to check a rune.
     Time,
-    Nothing,
+    /// Nothing.
+    DryRun,
 }
 
 /// What a rune is to be issued as.
@@ -207,10 +208,10 @@ impl Runes {
     ) -> Result<Arc<InUse>, Denied> {
         let in_use = self.find(rune).await?;
         let (used, limited) = match in_use.judge(rune, check, &self.clock, count) {
-            Ok(_) if count == Count::Nothing => return Ok(in_use),
+            Ok(_) if count == Count::DryRun => return Ok(in_use),
             Ok(judged) => judged,
             Err(denied) => {
-                if count != Count::Nothing && reads_time(rune, &denied) {
+                if count != Count::DryRun && reads_time(rune, &denied) {
                     // What has expired stays expired.
                     self.clock.save().await;
                 }
