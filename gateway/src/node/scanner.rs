@@ -8,7 +8,7 @@ mod blocks;
 
 use memchr::memchr3;
 
-use blocks::{Ahead, BLOCK, Classes, is_scalar};
+use blocks::{BLOCK, is_scalar};
 
 /// Deepest nesting a node's reply may have.
 const MAX_DEPTH: usize = 512;
@@ -81,14 +81,13 @@ impl Scanner {
     pub(super) fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Malformed> {
         // `input[run..at]` is read and not yet copied; up to `slow` bytes are read one by one.
         let (mut run, mut at, mut slow) = (0, 0, 0);
-        let mut ahead = Ahead::new(input);
         while let Some(&byte) = input.get(at) {
             if at >= slow
                 && self.is_inside_result()
-                && let Some(classes) = ahead.block(at)
+                && let Some(block) = input[at..].first_chunk()
             {
                 slow = at + BLOCK;
-                at += self.pass(&input[at..slow], classes)?;
+                at += self.pass(block)?;
                 continue;
             }
             match self.mode {
@@ -176,8 +175,8 @@ impl Scanner {
     /// Reads a block inside the result as far as it needs no closer look; how many bytes. It stops at
     /// white space, at what is no JSON and behind the result's end, and begins no block with an escape
     /// or a line break.
-    fn pass(&mut self, block: &[u8], classes: &Classes) -> Result<usize, Malformed> {
-        let Some((quotes, scalars)) = blocks::masks(classes) else { return Ok(0) };
+    fn pass(&mut self, block: &[u8; BLOCK]) -> Result<usize, Malformed> {
+        let Some((quotes, scalars)) = blocks::masks(block) else { return Ok(0) };
         let carried = if self.mode == Mode::Structure { 0 } else { u64::MAX };
         // Each string with its first quote and without its last.
         let strings = blocks::parity(quotes) ^ carried;

@@ -1,80 +1,56 @@
 //! What 64 bytes of a reply are, all at once and without a branch.
 
-use std::ops::Range;
-
 /// Bytes looked at at once.
 pub(super) const BLOCK: usize = 64;
 
-/// How far ahead bytes are classified, at most.
-const AHEAD: usize = 1024;
-
-/// The classes of a block's bytes.
-pub(super) type Classes = [u8; BLOCK];
-
-/// Whether the byte belongs to a number or a word, or stands between values.
+/// Whether the byte belongs to a number or a word, or stands between values: one of `,:-+.`, a digit, a
+/// small letter or `E`. In steps that compilers turn into vector instructions, and few of them.
 pub(super) fn is_scalar(byte: u8) -> bool {
-    matches!(byte, b',' | b':' | b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E')
-}
-
-/// What the bytes of `input` are, found out some way ahead: see [`classify`].
-pub(super) struct Ahead<'a> {
-    input: &'a [u8],
-    classes: [u8; AHEAD],
-    /// The part of the input that `classes` tells of.
-    known: Range<usize>,
-}
-
-impl<'a> Ahead<'a> {
-    pub(super) fn new(input: &'a [u8]) -> Self {
-        Self { input, classes: [0; AHEAD], known: 0..0 }
-    }
-
-    /// The classes of the block at this place, where the input has a whole one.
-    pub(super) fn block(&mut self, at: usize) -> Option<&Classes> {
-        if at + BLOCK > self.input.len() {
-            return None;
-        }
-        if at + BLOCK > self.known.end {
-            self.known = at..self.input.len().min(at + AHEAD);
-            classify(&self.input[self.known.clone()], &mut self.classes);
-        }
-        self.classes[at - self.known.start..self.known.end - self.known.start].first_chunk()
-    }
-}
-
-/// What a class tells of a byte: each is a bit of it.
-const QUOTE: u8 = 1;
-const SCALAR: u8 = 2;
-/// A backslash, or a line break.
-const ESCAPE: u8 = 4;
-
-/// Finds the class of each byte. A loop that compilers turn into vector instructions, as long as it
-/// stays apart.
-#[inline(never)]
-fn classify(bytes: &[u8], classes: &mut [u8]) {
-    for (class, byte) in classes.iter_mut().zip(bytes) {
-        let of = |holds, class| if holds { class } else { 0 };
-        *class = of(*byte == b'"', QUOTE)
-            | of(is_scalar(*byte), SCALAR)
-            | of(*byte == b'\\' || *byte == b'\n', ESCAPE);
-    }
+    // From `+` to `:` lie the digits, `+,-.:` and a slash.
+    let digit_or_sign = (byte.wrapping_sub(b'+') <= b':' - b'+') & (byte != b'/');
+    digit_or_sign | (byte.wrapping_sub(b'a') <= b'z' - b'a') | (byte == b'E')
 }
 
 /// Where in a block the quotes and the scalars are, a bit for each byte, the first one's lowest;
-/// nothing where there is an escape.
-pub(super) fn masks(classes: &Classes) -> Option<(u64, u64)> {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    // The product has the lowest bits of the eight bytes in its topmost one.
-    let gather = |eight: u64| (eight & EACH).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    let (mut quotes, mut scalars, mut any) = (0, 0, 0);
-    let (eights, _) = classes.as_chunks::<8>();
-    for eight in eights.iter().rev() {
-        let eight = u64::from_le_bytes(*eight);
-        quotes = quotes << 8 | gather(eight / u64::from(QUOTE));
-        scalars = scalars << 8 | gather(eight / u64::from(SCALAR));
-        any |= eight;
+/// nothing where there is a backslash or a line break.
+// Its loops become vector instructions as long as it stays apart.
+#[inline(never)]
+pub(super) fn masks(block: &[u8; BLOCK]) -> Option<(u64, u64)> {
+    let (mut quotes, mut scalars, mut escapes) = (Columns::default(), Columns::default(), Columns::default());
+    let (rows, _) = block.as_chunks::<COLUMNS>();
+    for (row, bytes) in rows.iter().enumerate() {
+        let mark = |holds| if holds { 1 << (2 * row) } else { 0 };
+        for (column, &byte) in bytes.iter().enumerate() {
+            quotes[column] |= mark(byte == b'"');
+            scalars[column] |= mark(is_scalar(byte));
+            escapes[column] |= u8::from((byte == b'\\') | (byte == b'\n'));
+        }
     }
-    (any & (EACH * u64::from(ESCAPE)) == 0).then_some((quotes, scalars))
+    (escapes == Columns::default()).then(|| (in_order(quotes), in_order(scalars)))
+}
+
+/// Bytes of a block that are looked at side by side.
+const COLUMNS: usize = 16;
+
+/// A block seen as four rows: what is marked of row `r` has bit `2 * r` of its column.
+type Columns = [u8; COLUMNS];
+
+/// The bits of the columns row by row.
+fn in_order(columns: Columns) -> u64 {
+    let (eights, _) = columns.as_chunks::<8>();
+    // Eight bytes with all bits in use: those of the columns to the left and to the right take turns.
+    let bits = eights.iter().rev().fold(0, |bits, eight| bits << 1 | u64::from_le_bytes(*eight));
+    transpose(bits)
+}
+
+/// Turns 8 rows of 8 bits into columns.
+fn transpose(mut bits: u64) -> u64 {
+    // Halves of 2 by 2, then of 4 by 4, then of 8 by 8 change places.
+    for (distance, half) in [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0xf0f0_f0f0)] {
+        let differing = (bits ^ bits >> distance) & half;
+        bits ^= differing | differing << distance;
+    }
+    bits
 }
 
 /// Each bit of the outcome is the parity of the bits up to there.
@@ -83,4 +59,36 @@ pub(super) fn parity(mut bits: u64) -> u64 {
         bits ^= bits << shift;
     }
     bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, is_scalar, masks, parity};
+    use proptest::prelude::*;
+
+    #[test]
+    fn scalars_are_these() {
+        let scalars: Vec<u8> = (0..=255).filter(|byte| is_scalar(*byte)).collect();
+        assert_eq!(scalars, b"+,-.0123456789:Eabcdefghijklmnopqrstuvwxyz");
+    }
+
+    proptest! {
+        #[test]
+        fn each_byte_has_its_bit(bytes in proptest::collection::vec(any::<u8>(), BLOCK), at in 0..BLOCK) {
+            let tame = |byte| if byte == b'\\' || byte == b'\n' { b'a' } else { byte };
+            let mut block: [u8; BLOCK] = std::array::from_fn(|at| tame(bytes[at]));
+            block[at] = b'"';
+            let mask = |holds: fn(u8) -> bool| (0..BLOCK).fold(0, |mask, at| mask | u64::from(holds(block[at])) << at);
+            prop_assert_eq!(masks(&block), Some((mask(|byte| byte == b'"'), mask(is_scalar))));
+            for escape in [b'\\', b'\n'] {
+                block[at] = escape;
+                prop_assert_eq!(masks(&block), None);
+            }
+        }
+
+        #[test]
+        fn parities(bits in any::<u64>(), at in 0u32..64) {
+            prop_assert_eq!(parity(bits) >> at & 1, u64::from((bits << (63 - at)).count_ones() % 2));
+        }
+    }
 }
