@@ -145,10 +145,16 @@ impl Store {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        sqlx::migrate!("src/store/migrations").run(&pool).await.map_err(|error| match error {
+        let mut connection = pool.acquire().await?;
+        // What is made here is made again if a power cut takes it, so it need not wait for the disk at each
+        // step: the first write that follows brings all of it there.
+        sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+        sqlx::migrate!("src/store/migrations").run(&mut *connection).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(_) => StoreError::Newer(path),
             other => StoreError::Database(other.into()),
         })?;
+        sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+        drop(connection);
         Ok(Self { pool })
     }
 
