@@ -66,7 +66,7 @@ impl Cli {
     pub fn read() -> Self {
         // One rune in 64 starts with `-`. Behind a space, which is trimmed later, it is no flag.
         let arguments = std::env::args_os().map(|argument| match argument.to_str() {
-            Some(text) if text.starts_with('-') && Rune::decode(text).is_ok() => format!(" {text}").into(),
+            Some(text) if text.starts_with('-') && resembles_rune(text) => format!(" {text}").into(),
             _ => argument,
         });
         Self::parse_from(arguments)
@@ -99,6 +99,12 @@ impl Cli {
             }
         }
     }
+}
+
+/// Whether a text begins as runes do: with the base64 of 32 bytes at least. No flag is that long.
+fn resembles_rune(text: &str) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.as_bytes().first_chunk::<43>().is_some_and(|start| start.iter().all(digit))
 }
 
 impl Failed {
@@ -182,5 +188,17 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_was_meant_as_a_rune_is_no_flag() {
+        let rune = "-JzZ".repeat(11);
+        // Even where it is none.
+        for meant in [&rune, &rune[..43], &format!("{rune}="), &format!("-{rune}")] {
+            assert!(super::resembles_rune(meant), "{meant}");
+        }
+        for flag in ["-", "-h", "--restrict", &rune[..42], &format!("--restrict=method={rune}")] {
+            assert!(!super::resembles_rune(flag), "{flag}");
+        }
     }
 }
