@@ -65,6 +65,14 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A database that others could read or write: it says what was handed out, and what is revoked.
+    #[error("{0} is open to others (mode {mode:03o}); run `chmod 600 {0}*`", path.display())]
+    LooseDatabase {
+        /// The database's file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// A secret's file with other contents than we wrote.
     #[error("{} does not hold a key of 64 hex digits; restore it from your backup", .0.display())]
     Corrupt(
@@ -90,7 +98,7 @@ pub enum StoreError {
         PathBuf,
     ),
     /// The directory was made for another node or authority.
-    #[error("this state directory belongs to {name} {bound}, not {found}; give another with --state-dir")]
+    #[error("this state directory belongs to {name} {bound}, not {}; give another with --state-dir", found.escape_debug())]
     Bound {
         /// What is bound: `node` or `authority`.
         name: &'static str,
@@ -131,7 +139,7 @@ impl Store {
     /// Opens the database, making or migrating it as needed.
     pub(crate) async fn open(dir: &StateDir) -> Result<Self, StoreError> {
         let path = dir.database();
-        // Made by us for its owner alone: SQLite would make it, and the files beside it, by the umask.
+        // SQLite would make it, and the files beside it, by the umask.
         make_private(&path)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -199,14 +207,19 @@ impl StoreError {
     }
 }
 
+/// Makes the file, where it is not there, for its owner alone; where it is, makes sure that it is so.
 fn make_private(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    let failed = |source| StoreError::file(path, source);
+    let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
         .open(path)
-        .map(drop)
-        .map_err(|source| StoreError::file(path, source))
+        .map_err(failed)?;
+    match file.metadata().map_err(failed)?.mode() & 0o777 {
+        mode if mode & 0o077 != 0 => Err(StoreError::LooseDatabase { path: path.to_owned(), mode }),
+        _ => Ok(()),
+    }
 }

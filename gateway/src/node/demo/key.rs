@@ -1,8 +1,8 @@
 //! The node's secret key, and the file that keeps it.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 /// The key in `path` (64 hex digits), or a new one, kept there for the owner's eyes alone.
 pub(super) fn load_or_create(path: &Path) -> io::Result<SecretKey> {
-    match fs::read_to_string(path) {
-        Ok(text) => parse(&Zeroizing::new(text), path),
+    match fs::File::open(path) {
+        Ok(file) => read(file, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
         Err(error) => Err(error),
     }
@@ -25,6 +25,18 @@ pub(super) fn random_bytes() -> io::Result<[u8; 32]> {
         .fill(&mut bytes)
         .map_err(|_| io::Error::other("the system's random source failed"))?;
     Ok(bytes)
+}
+
+fn read(mut file: fs::File, path: &Path) -> io::Result<SecretKey> {
+    let mode = file.metadata()?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let path = path.display();
+        let message = format!("{path} can be read by others (mode {mode:03o}); run `chmod 600 {path}`");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text)?;
+    parse(&text, path)
 }
 
 fn parse(text: &str, path: &Path) -> io::Result<SecretKey> {

@@ -305,7 +305,13 @@ async fn the_node_id_outlives_the_process() {
     assert_eq!(id(&node), before);
     Client::new(&node).await.result("getinfo", json!({})).await;
     drop(node);
-    std::fs::write(dir.path().join("demo-node-key"), "nonsense").unwrap();
+    let key = dir.path().join("demo-node-key");
+    std::fs::write(&key, "nonsense").unwrap();
+    let set_mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o640);
+    let loose = DemoNode::start(options.clone()).await.unwrap_err();
+    assert_eq!(loose.kind(), io::ErrorKind::PermissionDenied);
+    set_mode(0o600);
     let broken = DemoNode::start(options).await.unwrap_err();
     assert_eq!(broken.kind(), io::ErrorKind::InvalidData);
 }
