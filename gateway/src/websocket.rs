@@ -20,7 +20,6 @@ const READ_BUFFER: usize = 2 * 1024;
 const MAX_SENT: usize = 64 * 1024;
 
 /// The byte stream inside a WebSocket.
-#[derive(Debug)]
 pub(crate) struct WebSocket<S> {
     frames: WebSocketStream<S>,
     /// What is left of the last frame.

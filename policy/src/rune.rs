@@ -13,7 +13,7 @@ use crate::restriction::{Alternative, Condition, Restriction, RestrictionRef};
 /// A bearer token: an authcode and the restrictions it vouches for.
 ///
 /// Decoded, never changed. [`encode`](Self::encode) is the only way to its text, so that none
-/// slips into a log: there is no `Display`, and `Debug` leaves the authcode out.
+/// slips into a log: there is no `Display`, and `Debug` shows the unique id alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rune {
     authcode: Authcode,
@@ -86,10 +86,10 @@ impl Rune {
     }
 }
 
-/// Shows the restrictions but never the authcode, without which they are no token.
+/// Shows the unique id alone: the authcode makes it a token, and a restriction may hold an invoice.
 impl fmt::Debug for Rune {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rune").field("restrictions", &self.text.encoded()).finish_non_exhaustive()
+        f.debug_struct("Rune").field("unique_id", &self.numeric_id()).finish_non_exhaustive()
     }
 }
 

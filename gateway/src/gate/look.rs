@@ -9,7 +9,6 @@ use super::permit::Permit;
 use super::reply::{self, Failure};
 
 /// A look at one peer, which takes two of the node's replies.
-#[derive(Debug)]
 pub(crate) struct Look {
     id: String,
     node_id: String,

@@ -42,7 +42,6 @@ pub(crate) struct Template {
 }
 
 /// An offer just made.
-#[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) offer_id: u64,
     /// The connection string that the QR code holds: whoever has it can claim the offer.

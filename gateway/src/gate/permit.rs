@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::in_use::InUse;
 
 /// One command the gate has allowed. A node call takes a permit, and only the gate can make one.
-#[derive(Debug)]
 pub(crate) struct Permit {
     id: String,
     command: Vec<u8>,

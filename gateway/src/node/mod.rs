@@ -72,7 +72,7 @@ pub(crate) enum NotReady {
     #[error("{}: {why}", socket.display())]
     Unreachable { socket: PathBuf, why: String },
     /// Another node answers there.
-    #[error("{} now leads to node {found}, not to {expected} whose runes these are", socket.display())]
+    #[error("{} now leads to node {}, not to {expected} whose runes these are", socket.display(), found.escape_debug())]
     Foreign { socket: PathBuf, expected: String, found: String },
 }
 
@@ -88,7 +88,6 @@ pub(crate) enum CallError {
 }
 
 /// A reply as it comes in.
-#[derive(Debug)]
 pub(crate) struct Reply {
     node: Arc<Node>,
     socket: Socket,
@@ -96,7 +95,6 @@ pub(crate) struct Reply {
     _slot: OwnedSemaphorePermit,
 }
 
-#[derive(Debug)]
 struct Socket {
     stream: UnixStream,
     buffer: Box<[u8]>,

@@ -12,6 +12,9 @@ use super::scanner::Scanner;
 /// Longest answer, in bytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
+/// More bytes than the answer that holds a secret.
+const SHORT_ANSWER: usize = 4096;
+
 /// What a node says of itself.
 #[derive(serde::Deserialize)]
 pub(super) struct Info {
@@ -49,8 +52,11 @@ impl Socket {
         let secret = self.ask::<Secret>("makesecret", "{\"string\":\"commando\"}").await?.secret;
         let digit = |digit: u8| char::from(digit).to_digit(16);
         let byte = |pair: &[u8]| u8::try_from(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?).ok();
-        let bytes: Option<Vec<u8>> = secret.as_bytes().chunks(2).map(byte).collect();
-        bytes.map(Zeroizing::new).ok_or_else(|| unexpected("makesecret"))
+        let mut bytes = Zeroizing::new(Vec::with_capacity(secret.len()));
+        for pair in secret.as_bytes().chunks(2) {
+            bytes.push(byte(pair).ok_or_else(|| unexpected("makesecret"))?);
+        }
+        Ok(bytes)
     }
 
     /// The unique ids of the runes it has revoked, as inclusive ranges.
@@ -79,15 +85,14 @@ impl Socket {
             format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}");
         self.stream.write_all(request.as_bytes()).await?;
         let mut scanner = Scanner::new(id.clone(), id);
-        let mut answer = Vec::new();
+        // Some answers are secrets, and those are short: growing leaves copies behind.
+        let mut answer = Zeroizing::new(Vec::with_capacity(SHORT_ANSWER));
         while !self.read(&mut scanner, &mut answer).await? {
             if answer.len() > MAX_ANSWER {
                 return Err(unexpected(method));
             }
         }
         let envelope = serde_json::from_slice::<Envelope<T>>(&answer).map_err(|_| unexpected(method));
-        // Some answers are secrets.
-        answer.zeroize();
         self.buffer.zeroize();
         Ok(envelope?.result)
     }

@@ -28,7 +28,6 @@ pub(super) enum Malformed {
 }
 
 /// Reads one reply.
-#[derive(Debug)]
 pub(super) struct Scanner {
     /// The id token the node must answer with.
     expected: String,

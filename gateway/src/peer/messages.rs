@@ -24,7 +24,8 @@ pub(super) const OUR_INIT: [u8; 6] = [0, 16, 0, 0, 0, 0];
 pub(super) const OUR_PING: [u8; 6] = [0, 18, 0, 1, 0, 0];
 
 /// What a peer said.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum Message<'a> {
     Init(Result<(), InitFault>),
     /// How many zero bytes the peer wants back, if any.

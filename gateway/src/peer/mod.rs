@@ -56,7 +56,6 @@ const MAX_WAITING: usize = 4096;
 const RETRY_AFTER: u64 = 1000;
 
 /// What every connection works with.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) gate: Arc<Gate>,

@@ -18,7 +18,6 @@ const HIGH_WATER: usize = 64 * 1024;
 const HIGHEST_WATER: usize = 256 * 1024;
 
 /// Messages for one peer, from all the tasks that serve it.
-#[derive(Debug)]
 pub(super) struct Outbox {
     sealed: Mutex<Sealed>,
     /// Something is there to be written.
@@ -27,14 +26,12 @@ pub(super) struct Outbox {
     room: Notify,
 }
 
-#[derive(Debug)]
 struct Sealed {
     sealer: Sealer,
     bytes: Vec<u8>,
 }
 
 /// Writes an outbox to the peer's stream.
-#[derive(Debug)]
 pub(super) struct Drain<W> {
     stream: W,
     bytes: Vec<u8>,

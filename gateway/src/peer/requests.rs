@@ -47,12 +47,10 @@ pub(super) struct Share {
 }
 
 /// Requests that have begun on one connection.
-#[derive(Debug)]
 pub(super) struct Requests {
     begun: HashMap<RequestId, Begun>,
 }
 
-#[derive(Debug)]
 enum Begun {
     Parts(Vec<u8>),
     /// Refused; what follows of it is passed over.

@@ -14,7 +14,7 @@ const DUPLICATE_LABEL: i64 = 900;
 const PREIMAGE_USED: i64 = 901;
 
 /// Every invoice there is.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Book {
     /// By their `created_index`.
     invoices: BTreeMap<u64, Invoice>,
@@ -27,7 +27,7 @@ pub(super) struct Book {
 }
 
 /// One invoice.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Invoice {
     pub(super) label: String,
     pub(super) bolt11: String,
@@ -45,7 +45,7 @@ pub(super) struct Invoice {
 }
 
 /// What was paid for an invoice, and when.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Receipt {
     pub(super) pay_index: u64,
     amount_msat: u64,

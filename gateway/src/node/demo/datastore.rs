@@ -19,10 +19,10 @@ const PARENT_EXISTS: i64 = 1206;
 type Key = Vec<String>;
 
 /// All values, in the order of their keys.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Datastore(Vec<Entry>);
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Entry {
     key: Key,
     /// How often it was written before.

@@ -11,7 +11,7 @@ pub(super) const MAX_REQUEST: usize = 4 << 20;
 const EAGER_CHECK: usize = 64 << 10;
 
 /// Bytes read and not answered yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Unread {
     pub(super) bytes: Vec<u8>,
     scan: Scan,

@@ -73,7 +73,6 @@ pub struct Options {
 }
 
 /// A running demo node. Dropping it ends its connections, writes its state and removes its socket.
-#[derive(Debug)]
 pub struct DemoNode {
     node: Arc<Node>,
     socket: PathBuf,
@@ -106,6 +105,12 @@ impl DemoNode {
     /// The UNIX socket it answers on.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+}
+
+impl std::fmt::Debug for DemoNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DemoNode").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 

@@ -24,10 +24,10 @@ const UNSUPPORTED: [&str; 8] = [
 ];
 
 /// The offers made so far, in order.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Offers(Vec<Offer>);
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Offer {
     offer_id: String,
     bolt12: String,

@@ -7,7 +7,6 @@ use super::rpc::RpcError;
 use super::state::from_hex;
 
 /// Arguments bound to the names of a signature. `null` counts as absent.
-#[derive(Debug)]
 pub(super) struct Args(Map<String, Value>);
 
 impl Args {

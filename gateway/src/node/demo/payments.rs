@@ -11,7 +11,7 @@ use super::state::{Node, hex, now};
 use super::store::Indexes;
 
 /// Every payment tried.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Payments {
     payments: Vec<Payment>,
     /// Of the parts of payments, as lightningd counts.
@@ -19,7 +19,7 @@ pub(super) struct Payments {
 }
 
 /// One payment. All of its parts succeed, or none.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Payment {
     pub(super) bolt11: String,
     pub(super) payment_hash: String,
@@ -34,7 +34,7 @@ pub(super) struct Payment {
 }
 
 /// What went through one channel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SentPart {
     created_index: u64,
     updated_index: u64,

@@ -141,7 +141,6 @@ impl Method {
 }
 
 /// A request that named a method we have, with arguments that fit it.
-#[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: &'static Method,
     pub(super) args: Args,
@@ -149,7 +148,6 @@ pub(super) struct Call {
 }
 
 /// A request's id as the client wrote it, and the call it makes.
-#[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: String,
     pub(super) call: Result<Call, RpcError>,

@@ -24,7 +24,7 @@ const UNRESTRICTED: &str = "WARNING: This rune has no restrictions! Anyone who h
 const READ_ONLY: [&str; 2] = ["method^list|method^get|method=summary", "method/listdatastore"];
 
 /// The runes made here, and what became of them.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Runes {
     /// Unique ids are their places.
     made: Vec<String>,

@@ -11,7 +11,6 @@ use super::gossip::Graph;
 use super::store::Store;
 
 /// The node behind every connection.
-#[derive(Debug)]
 pub(super) struct Node {
     pub(super) key: SecretKey,
     pub(super) dir: PathBuf,

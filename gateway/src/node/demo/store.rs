@@ -26,7 +26,7 @@ use super::state::Node;
 const DELAY: Duration = Duration::from_millis(100);
 
 /// Everything that outlives the process. What a file from before does not have begins empty.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Ledger {
     pub(super) invoices: Book,
@@ -41,7 +41,7 @@ pub(super) struct Ledger {
 }
 
 /// A number that grows by one with every event of a kind, as `wait` knows them.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Index {
     pub(super) value: u64,
@@ -60,7 +60,7 @@ impl Index {
 }
 
 /// The three numbers `wait` knows of a subsystem.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Indexes {
     pub(super) created: Index,
     pub(super) updated: Index,
@@ -68,7 +68,6 @@ pub(super) struct Indexes {
 }
 
 /// The ledger, shared by all connections.
-#[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
     ledger: Mutex<Ledger>,
