@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::address::{self, Origin};
+use crate::shown::shown;
 use web::{TlsMode, WebSettings};
 
 pub(crate) use web::Certificate;
@@ -304,7 +305,11 @@ impl StateSettings {
         let Some(path) = &self.config else { return Ok(File::default()) };
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        toml::from_str(&text).map_err(|error| self.invalid(error.to_string()))
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
+            // Not the line itself: whoever mixed files up may have a rune in it.
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            self.invalid(format!("line {line}: {}", shown(error.message())))
+        })
     }
 
     fn invalid(&self, message: String) -> ConfigError {

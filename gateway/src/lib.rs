@@ -10,7 +10,8 @@
 //! - `gate`: the decision. Only it can make the permit that a node call takes.
 //! - `node`: the node's RPC; in it the demo node.
 //! - `store`: what must survive a restart. Reached from `gate` alone.
-//! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped.
+//! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
+//!   `shown`: what its errors quote.
 
 mod address;
 mod cli;
@@ -22,6 +23,7 @@ mod http;
 mod listen;
 mod node;
 mod peer;
+mod shown;
 mod shutdown;
 mod store;
 mod tls;

@@ -7,6 +7,7 @@ use clap::Args;
 use runeward_noise::Identity;
 use runeward_policy::Rune;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::rune::{now, printable};
 use super::{Failed, print, read_rune};
@@ -15,7 +16,7 @@ use crate::gate::{explain, fingerprint};
 use crate::store::load_identity;
 
 /// Runs one command and prints its result, or takes up what a pairing QR code offers.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone)]
 #[command(after_help = "Examples:
   runeward call 'commando+ws://127.0.0.1:9736?pubkey=02…&rune=…' getinfo
   RUNEWARD_RUNE=… runeward call 02…@127.0.0.1:9736 invoice amount_msat=1000 label=a description='a cup'
@@ -128,7 +129,7 @@ impl Call {
     async fn pair(&self, uri: &str) -> Result<(), Failed> {
         let uri = parse_uri(uri)?;
         let usage = |message: &str| Failed::Usage(message.to_owned());
-        let rune = uri.rune.as_deref().ok_or_else(|| usage("the text of the QR code has no rune in it"))?;
+        let rune = uri.rune.as_ref().ok_or_else(|| usage("the text of the QR code has no rune in it"))?;
         let key = self.key.as_ref().ok_or_else(|| {
             usage("the rune will serve one key alone: say with --key FILE where that is kept, or to be kept")
         })?;
@@ -159,7 +160,8 @@ fn parse_uri(text: &str) -> Result<Uri, Failed> {
 
 /// The result of a request.
 async fn ask(uri: &Uri, identity: &Identity, request: &Request<'_>) -> Result<Box<RawValue>, Failed> {
-    let request = serde_json::to_vec(request).map_err(|error| Failed::Usage(error.to_string()))?;
+    let request =
+        Zeroizing::new(serde_json::to_vec(request).map_err(|error| Failed::Usage(error.to_string()))?);
     let lost = |error: crate::client::ClientError| Failed::NoConnection(error.to_string());
     let mut client = Client::connect(uri, identity).await.map_err(lost)?;
     let reply = client.call(&request).await.map_err(lost)?;

@@ -9,16 +9,20 @@ mod serve;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
-use runeward_policy::Rune;
+use runeward_policy::{MAX_RUNE_BYTES, Rune};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use zeroize::Zeroizing;
 
 use crate::config::ConfigError;
 use crate::daemon::DaemonError;
+use crate::shown::shown;
 use crate::store::StoreError;
 
 /// A gateway that lets a Lightning node be commanded from anywhere by whoever holds the right rune,
 /// and by nobody else.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "runeward", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
@@ -28,7 +32,7 @@ pub struct Cli {
     serve: serve::Serve,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve a node to whoever holds a rune; the same as no command at all.
     Serve(serve::Serve),
@@ -69,11 +73,14 @@ impl Cli {
             Some(text) if text.starts_with('-') && resembles_rune(text) => format!(" {text}").into(),
             _ => argument,
         });
-        Self::parse_from(arguments)
+        Self::try_parse_from(arguments).unwrap_or_else(|error| without_secrets(error).exit())
     }
 
     /// Runs the command; errors go to stderr.
     pub fn run(self) -> ExitCode {
+        if let Err(error) = keep_memory_private() {
+            return Failed::Refused(format!("cannot turn core dumps off: {error}")).report();
+        }
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return Failed::Refused(format!("cannot start: {error}")).report(),
@@ -137,9 +144,33 @@ impl From<DaemonError> for Failed {
     }
 }
 
+/// The error without the arguments it quotes where they are long enough to be a rune or a key.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(given)) = error.get(kind) {
+            let shown = shown(given);
+            if shown != *given {
+                error.insert(kind, ContextValue::String(shown));
+                // It says how to quote it.
+                error.remove(ContextKind::Suggested);
+            }
+        }
+    }
+    error
+}
+
+/// Keeps the secrets in memory out of core dumps, and from other processes of the same user.
+fn keep_memory_private() -> io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // The limit does not hold where the system hands dumps to a program.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
 /// A rune given as an argument, as `-` on stdin, or in RUNEWARD_RUNE, which keep it out of the
 /// process list.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, clap::Args)]
 struct RuneArgument {
     /// The rune; `-` reads it from stdin. RUNEWARD_RUNE is used where none is given.
     rune: Option<String>,
@@ -155,19 +186,19 @@ impl RuneArgument {
 }
 
 /// The text of a rune from where it was given, if anywhere.
-fn read_rune(given: Option<&str>) -> Result<Option<String>, Failed> {
+fn read_rune(given: Option<&str>) -> Result<Option<Zeroizing<String>>, Failed> {
     let text = match given {
         Some("-") => {
-            let mut text = String::new();
+            let mut text = Zeroizing::new(String::with_capacity(2 * MAX_RUNE_BYTES));
             io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|error| Failed::Usage(format!("cannot read the rune from stdin: {error}")))?;
             Some(text)
         }
-        Some(rune) => Some(rune.to_owned()),
-        None => std::env::var("RUNEWARD_RUNE").ok().filter(|rune| !rune.is_empty()),
+        Some(rune) => Some(rune.to_owned().into()),
+        None => std::env::var("RUNEWARD_RUNE").ok().filter(|rune| !rune.is_empty()).map(Zeroizing::new),
     };
-    Ok(text.map(|text| text.trim().to_owned()))
+    Ok(text.map(|text| text.trim().to_owned().into()))
 }
 
 /// Prints to stdout; a reader that has gone is no fault.

@@ -21,7 +21,7 @@ use screen::Screen;
 const TICK: Duration = Duration::from_secs(1);
 
 /// Hand out a rune by a QR code: the first device to scan it gets one that serves that device alone.
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(after_help = "Without --preset and --restrict the device may do what the preset readonly allows.
 
 Exit status: 0 a device has its rune, 1 it has none, 2 usage, 3 no gateway is running.")]

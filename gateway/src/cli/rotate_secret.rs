@@ -10,7 +10,7 @@ use crate::gate::Runes;
 use crate::store::StateDir;
 
 /// Every rune made here dies.
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(super) struct RotateSecret {
     #[command(flatten)]
     state: StateSettings,

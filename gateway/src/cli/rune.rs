@@ -17,10 +17,11 @@ use runeward_policy::Restriction;
 use super::{Failed, RuneArgument, print};
 use crate::config::{Authority, StateSettings};
 use crate::gate::{Gate, explain};
+use crate::shown::shown;
 use crate::store::{StateDir, StoreError};
 
 /// Make, narrow, read and revoke runes.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum RuneCommand {
     /// Make a rune and print it.
     Create(create::Create),
@@ -36,7 +37,7 @@ pub(super) enum RuneCommand {
     Revoke(revoke::Revoke),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(super) struct Restrict {
     #[command(flatten)]
     rune: RuneArgument,
@@ -45,13 +46,13 @@ pub(super) struct Restrict {
     restrictions: Restrictions,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(super) struct Show {
     #[command(flatten)]
     rune: RuneArgument,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(super) struct Restrictions {
     /// A restriction, such as 'method=getinfo|method^list'; may be given several times.
     #[arg(long = "restrict", value_name = "RESTRICTION")]
@@ -80,7 +81,7 @@ impl Restrict {
         }
         for restriction in restrictions {
             if let Some(why) = restriction.odd(now()) {
-                eprintln!("runeward: warning: {}", printable(&why));
+                eprintln!("runeward: warning: {}", shown(&why));
             }
             rune = rune.narrow(restriction).map_err(|error| Failed::Usage(error.to_string()))?;
         }

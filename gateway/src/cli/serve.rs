@@ -8,7 +8,7 @@ use crate::config::{LogFormat, Settings};
 use crate::daemon;
 
 /// The daemon's flags.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Default)]
 pub(super) struct Serve {
     #[command(flatten)]
     settings: Settings,

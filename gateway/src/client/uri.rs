@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use runeward_noise::NodeId;
+use zeroize::Zeroizing;
 
 use crate::address;
 
@@ -17,7 +18,7 @@ pub(crate) struct Uri {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) node_id: NodeId,
-    pub(crate) rune: Option<String>,
+    pub(crate) rune: Option<Zeroizing<String>>,
 }
 
 /// What carries the Lightning transport.
@@ -28,19 +29,19 @@ pub(crate) enum Transport {
     Wss,
 }
 
-/// What is wrong with a connection string.
+/// What is wrong with a connection string. None quotes it: a rune may stand anywhere in it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UriError {
     #[error(
         "the connection string names no node id, so nobody can tell whether the right node answers; add ?pubkey=<node id>, or use <node id>@host:port"
     )]
     NoNodeId,
-    #[error("'{0}' is no node id of 66 hex digits")]
-    BadNodeId(String),
-    #[error("'{0}' is no host:port")]
-    BadAddress(String),
-    #[error("the part '{0}' of the connection string has a bad %-escape")]
-    BadEscape(String),
+    #[error("the node id in the connection string is not 66 hex digits")]
+    BadNodeId,
+    #[error("the connection string has no host:port where it belongs, such as node.example:9736")]
+    BadAddress,
+    #[error("the connection string has a bad %-escape behind {0}=")]
+    BadEscape(&'static str),
     #[error(
         "this form of connection string is not known; use commando+ws://host:port?pubkey=<node id>&rune=<rune>, lnlink:<node id>@host:port?token=<rune> or <node id>@host:port"
     )]
@@ -72,9 +73,9 @@ impl FromStr for Uri {
             None => (query.node_id, rest),
         };
         let node_id = node_id.ok_or(UriError::NoNodeId)?;
-        let node_id = node_id.parse().map_err(|_| UriError::BadNodeId(node_id))?;
+        let node_id = node_id.parse().map_err(|_| UriError::BadNodeId)?;
         let address = address.trim_end_matches('/');
-        let (host, port) = address::split(address).ok_or_else(|| UriError::BadAddress(address.to_owned()))?;
+        let (host, port) = address::split(address).ok_or(UriError::BadAddress)?;
         let (host, port) = (host.to_owned(), port.unwrap_or(DEFAULT_PORT));
         Ok(Self { transport, host, port, node_id, rune: query.rune })
     }
@@ -89,7 +90,7 @@ impl std::fmt::Debug for Uri {
 #[derive(Default)]
 struct Query {
     node_id: Option<String>,
-    rune: Option<String>,
+    rune: Option<Zeroizing<String>>,
 }
 
 impl Query {
@@ -97,10 +98,11 @@ impl Query {
         let mut query = Self::default();
         for part in text.split('&') {
             let Some((key, value)) = part.split_once('=') else { continue };
-            let value = || unescape(value).ok_or_else(|| UriError::BadEscape(part.to_owned()));
+            let value = |key| unescape(value).ok_or(UriError::BadEscape(key));
             match key {
-                "pubkey" => query.node_id = Some(value()?),
-                "rune" | "token" => query.rune = Some(value()?),
+                "pubkey" => query.node_id = Some(value("pubkey")?),
+                "rune" => query.rune = Some(value("rune")?.into()),
+                "token" => query.rune = Some(value("token")?.into()),
                 _ => {}
             }
         }
@@ -159,7 +161,7 @@ mod tests {
             let uri: Uri = text.parse().unwrap();
             assert_eq!(uri.node_id.to_string(), ID);
             assert_eq!(
-                (uri.transport, uri.host.as_str(), uri.port, uri.rune.as_deref()),
+                (uri.transport, uri.host.as_str(), uri.port, uri.rune.as_ref().map(|rune| rune.as_str())),
                 (transport, host, port, rune),
                 "{text}"
             );
@@ -172,12 +174,12 @@ mod tests {
         assert_eq!(error("commando+ws://h:1?rune=x"), UriError::NoNodeId);
         assert_eq!(error("ln-message://h:1?rune=x"), UriError::NoNodeId);
         assert_eq!(error("clnrest://h:1?&rune=x"), UriError::NoNodeId);
-        assert_eq!(error("commando+ws://h:1?pubkey=02"), UriError::BadNodeId("02".into()));
+        assert_eq!(error("commando+ws://h:1?pubkey=02"), UriError::BadNodeId);
         assert_eq!(error(&format!("https://h:1?pubkey={ID}")), UriError::UnknownForm);
-        assert!(matches!(error(&format!("{ID}@")), UriError::BadAddress(_)));
-        assert!(matches!(error(&format!("{ID}@h:99999")), UriError::BadAddress(_)));
-        assert!(matches!(error(&format!("{ID}@a b:1")), UriError::BadAddress(_)));
-        assert!(matches!(error(&format!("{ID}@h:1?rune=%zz")), UriError::BadEscape(_)));
+        assert_eq!(error(&format!("{ID}@")), UriError::BadAddress);
+        assert_eq!(error(&format!("{ID}@h:99999")), UriError::BadAddress);
+        assert_eq!(error(&format!("{ID}@a b:1")), UriError::BadAddress);
+        assert_eq!(error(&format!("{ID}@h:1?rune=%zz")), UriError::BadEscape("rune"));
         assert_eq!(error(""), UriError::NoNodeId);
     }
 

@@ -15,6 +15,7 @@ use super::presets::Preset;
 use super::quotas::Buckets;
 use super::uses::Uses;
 use crate::config::Authority;
+use crate::shown::shown;
 use crate::store::{Ranges, RuneRecord, StateDir, Store, StoreError};
 
 /// Unique ids are random in this many bits, so that every JSON reader holds them exactly and a
@@ -465,7 +466,7 @@ pub(crate) enum CreateError {
 /// Why it is not known which rune is meant.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
-    #[error("no rune '{}' was made here; see `runeward rune list`", .0.escape_default())]
+    #[error("no rune '{}' was made here; see `runeward rune list`", shown(.0))]
     Unknown(String),
     #[error(transparent)]
     Store(#[from] StoreError),

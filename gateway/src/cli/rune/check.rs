@@ -11,7 +11,7 @@ use crate::cli::{Failed, RuneArgument, print};
 use crate::config::StateSettings;
 use crate::gate::{Denied, DryRunError, Gate};
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(in crate::cli) struct Check {
     #[command(flatten)]
     state: StateSettings,

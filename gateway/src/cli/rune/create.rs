@@ -9,8 +9,9 @@ use super::{Restrictions, open, parse_duration, printable};
 use crate::cli::{Failed, print};
 use crate::config::StateSettings;
 use crate::gate::{CreateError, Gate, Preset, Wanted, check_name, risks};
+use crate::shown::shown;
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(
     after_help = "A restriction is one or more conditions joined by `|`, of which one must hold; every restriction \
 must hold.
@@ -85,7 +86,7 @@ impl Create {
         if let Some(why) =
             restrictions.iter().find_map(|restriction| restriction.odd(now)).filter(|_| !self.force)
         {
-            return Err(Failed::Usage(format!("{}; if that is meant, add --force", printable(&why))));
+            return Err(Failed::Usage(format!("{}; if that is meant, add --force", shown(&why))));
         }
         if self.preset.is_some_and(Preset::needs_expiry) && rune.expires_at().is_none() {
             return Err(Failed::Usage(

@@ -13,7 +13,7 @@ const WIDTH: usize = 100;
 /// Widest name that is not cut.
 const WIDEST_NAME: usize = 16;
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(in crate::cli) struct List {
     #[command(flatten)]
     state: StateSettings,

@@ -7,7 +7,7 @@ use crate::cli::Failed;
 use crate::config::StateSettings;
 use crate::gate::{Gate, ResolveError};
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(in crate::cli) struct Revoke {
     #[command(flatten)]
     state: StateSettings,
