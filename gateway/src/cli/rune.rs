@@ -109,7 +109,7 @@ impl Restrictions {
             .iter()
             .map(|text| {
                 Restriction::parse(text)
-                    .map_err(|error| Failed::Usage(format!("--restrict '{text}': {error}")))
+                    .map_err(|error| Failed::Usage(format!("--restrict '{}': {error}", shown(text))))
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use runeward_policy::{MasterSecret, Restriction, Rune};
 
-use super::{Restrictions, open, parse_duration, printable};
+use super::{Restrictions, open, parse_duration};
 use crate::cli::{Failed, print};
 use crate::config::StateSettings;
 use crate::gate::{CreateError, Gate, Preset, Wanted, check_name, risks};
@@ -81,7 +81,7 @@ impl Create {
     /// Refuses what its author cannot have meant.
     fn look_at(&self, rune: &Rune, restrictions: &[Restriction], now: u64) -> Result<(), Failed> {
         if let Some(why) = rune.impossible(now) {
-            return Err(Failed::Usage(format!("no command could ever be allowed: {}", printable(&why))));
+            return Err(Failed::Usage(format!("no command could ever be allowed: {}", shown(&why))));
         }
         if let Some(why) =
             restrictions.iter().find_map(|restriction| restriction.odd(now)).filter(|_| !self.force)
