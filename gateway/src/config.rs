@@ -306,9 +306,12 @@ impl StateSettings {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
         toml::from_str(&text).map_err(|error: toml::de::Error| {
-            // Not the line itself: whoever mixed files up may have a rune in it.
-            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            self.invalid(format!("line {line}: {}", shown(error.message())))
+            // Of the line its key alone: whoever mixed files up may have a rune in it.
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count();
+            let key = text.lines().nth(line).and_then(|line| line.split_once('='));
+            let key = key.map_or(String::new(), |(key, _)| format!(", {}", shown(key.trim())));
+            self.invalid(format!("line {}{key}: {}", line + 1, shown(error.message())))
         })
     }
 

@@ -275,7 +275,7 @@ fn a_secret_is_1_to_55_bytes_and_stays_unseen() {
     assert_eq!(format!("{secret:?}"), "MasterSecret { .. }");
 
     let rune = secret.issue(1, &[Restriction::parse("a=b").unwrap()]).unwrap();
-    assert_eq!(format!("{rune:?}"), "Rune { restrictions: \"=1&a=b\", .. }");
+    assert_eq!(format!("{rune:?}"), "Rune { unique_id: Some(1), .. }");
 }
 
 fn decode(text: &[u8]) -> Result<Rune, DecodeError> {

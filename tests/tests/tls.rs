@@ -162,12 +162,12 @@ async fn the_self_signed_certificate_is_kept() {
     let mode = |name: &str| fs::metadata(setup.state().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("tls-key"), 0o600);
 
-    let second = first.restart().await;
+    let mut second = first.restart().await;
     assert_eq!(second.ready.tls_sha256.as_ref(), Some(&fingerprint));
-    drop(second);
+    second.kill().await;
 
     // Advertised under a name it does not cover, it is made anew.
-    let third = Gateway::start(setup.clone().arg("--advertise").arg("Node.Example:443")).await;
+    let mut third = Gateway::start(setup.clone().arg("--advertise").arg("Node.Example:443")).await;
     assert_ne!(third.ready.tls_sha256.as_ref(), Some(&fingerprint));
     let root = own_certificate(&third);
     for name in ["node.example", "localhost", "::1"] {
@@ -175,7 +175,7 @@ async fn the_self_signed_certificate_is_kept() {
     }
     let error = try_tls(&third, root, "other.example", &TLS13).await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "{error}");
-    drop(third);
+    third.kill().await;
 
     fs::set_permissions(setup.state().join("tls-key"), fs::Permissions::from_mode(0o640)).unwrap();
     setup.refused().await.assert_refused(1, &["tls-key", "chmod 600"]);

@@ -1,7 +1,8 @@
 //! State directories of every version that was ever released open in this one. Their keys were made for this test alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use runeward_tests::{Client, Gateway, Setup};
@@ -14,7 +15,10 @@ async fn the_state_of_0_1_0() {
     for name in ["identity", "rune-secret", "demo-node-key"] {
         setup = setup.state_file(name, &fs::read_to_string(kept.join(name)).unwrap(), 0o600);
     }
-    fs::copy(kept.join("runeward.db"), setup.state().join("runeward.db")).unwrap();
+    let database = setup.state().join("runeward.db");
+    fs::copy(kept.join("runeward.db"), &database).unwrap();
+    // As it was made; a checkout has another mode.
+    fs::set_permissions(database, Permissions::from_mode(0o600)).unwrap();
     let runes: Value = serde_json::from_slice(&fs::read(kept.join("runes.json")).unwrap()).unwrap();
 
     let gateway = Gateway::start(setup).await;
