@@ -51,16 +51,16 @@ interop: interop-node interop-python ## Clients that others wrote, run against t
 
 interop-node: rust $(NODE)/node_modules/.package-lock.json
 	$(call need,command -v chromium && command -v certutil && command -v openssl,chromium libnss3-tools openssl)
-	cargo build --locked -p runeward
+	cargo build --workspace --locked
 	cd $(NODE) && $(INTEROP) node --test
 
 interop-python: rust $(VENV)/bin/pytest
-	cargo build --locked -p runeward
+	cargo build --workspace --locked
 	cd tests/interop/python && $(INTEROP) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/pytest
 
 web: rust $(CLIENT)/node_modules/.package-lock.json ## The JavaScript client: built, then tested in Node and a browser
 	$(call need,command -v chromium,chromium)
-	cargo build --locked -p runeward -p runeward-tests
+	cargo build --workspace --locked
 	cd $(CLIENT) && npm run build && $(INTEROP) npm test
 
 deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licences, sources
