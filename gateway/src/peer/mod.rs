@@ -40,6 +40,10 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(15);
 /// An idle peer is pinged this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
+/// A peer whose last rune was revoked is let go once it has been silent for so long: closed at once,
+/// a request on its way would be left without an answer.
+const PARTING: Duration = Duration::from_secs(5);
+
 /// On shutdown: how long calls under way may still take to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -202,6 +206,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             let event = tokio::select! {
                 event = self.next_event() => event,
                 () = &mut silence => {
+                    if self.is_done() && heard.elapsed() >= PARTING {
+                        return Closed::Revoked;
+                    }
                     if heard.elapsed() >= KEEP_ALIVE {
                         heard = Instant::now();
                         self.outgoing.get_or_insert_with(|| messages::OUR_PING.to_vec());
@@ -220,10 +227,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 Err(closed) => return closed,
             }
             self.start_calls();
-            if self.lost_a_rune && self.is_idle() && !self.accepted.any_live() {
-                return Closed::Revoked;
+            if self.is_done() {
+                silence.as_mut().reset(heard + PARTING);
             }
         }
+    }
+
+    /// Whether a rune was revoked here under a call, and no other stands that would serve the peer.
+    fn is_done(&self) -> bool {
+        self.lost_a_rune && self.is_idle() && !self.accepted.any_live()
     }
 
     /// Whether nothing is under way and nothing waits.
