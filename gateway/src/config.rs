@@ -4,7 +4,7 @@ mod web;
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -73,7 +73,7 @@ pub struct StateSettings {
     #[arg(long, value_name = "DIR", env = "RUNEWARD_STATE_DIR")]
     state_dir: Option<PathBuf>,
 
-    /// Configuration file, in TOML; its keys are the long flags' names with `_` for `-`, and a table `[limits]`.
+    /// Configuration file, in TOML; its keys are the long flags' names with `_` for `-`, and tables `[limits]` and `[audit]`.
     #[arg(long, value_name = "FILE", env = "RUNEWARD_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -99,6 +99,16 @@ struct File {
     demo_channels: Option<usize>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    audit: AuditSettings,
+}
+
+/// How the audit log is kept.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuditSettings {
+    /// How many of its files, of 64 MiB each, are kept; all, unless told otherwise.
+    keep_files: Option<NonZeroUsize>,
 }
 
 /// Settings, complete.
@@ -121,6 +131,8 @@ pub(crate) struct Config {
     /// Whether simulated peers pay the demo node's invoices now and then.
     pub(crate) demo_payers: bool,
     pub(crate) limits: Limits,
+    /// How many files of the audit log are kept; `None` for all.
+    pub(crate) audit_files: Option<usize>,
 }
 
 /// Limits on peers.
@@ -272,6 +284,7 @@ impl Settings {
             demo_channels: self.demo_channels.or(file.demo_channels).unwrap_or(DEMO_CHANNELS),
             demo_payers: demo,
             limits: file.limits,
+            audit_files: file.audit.keep_files.map(NonZeroUsize::get),
             node,
         })
     }

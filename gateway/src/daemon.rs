@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::address;
 use crate::config::{Authority, Config, NodeChoice};
+use crate::gate::audit::AuditError;
 use crate::gate::{CreateError, Gate, Wanted};
 use crate::http::Access;
 use crate::listen::{self, Port};
@@ -38,6 +39,9 @@ pub enum DaemonError {
     /// The state directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log cannot be used.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; give another with --listen")]
     Listen {
@@ -66,7 +70,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let dir = StateDir::open(&config.state_dir)?;
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
-    let gate = Arc::new(Gate::open(&dir, config.authority).await?);
+    let gate = Arc::new(Gate::serve(&dir, config.authority, config.audit_files).await?);
     let clock = gate.runes().clock();
     if config.reset_clock {
         clock.reset().await?;
@@ -153,7 +157,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let _ = serving.await;
     following.abort();
     shared.gate.runes().clock().save().await;
-    shared.gate.runes().close().await;
+    shared.gate.close().await;
     drop(demo);
     Ok(())
 }

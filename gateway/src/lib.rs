@@ -18,6 +18,7 @@ mod cli;
 mod client;
 mod config;
 mod daemon;
+mod date;
 mod gate;
 mod http;
 mod listen;

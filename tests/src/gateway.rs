@@ -34,6 +34,7 @@ pub struct Setup {
     dir: Arc<TempDir>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    wrapper: Vec<String>,
     listen: String,
     state_dir: PathBuf,
 }
@@ -47,6 +48,7 @@ impl Setup {
             dir: Arc::new(dir),
             args: Vec::new(),
             env: Vec::new(),
+            wrapper: Vec::new(),
             listen: "127.0.0.1:0".into(),
             state_dir,
         }
@@ -76,6 +78,12 @@ impl Setup {
     /// One more variable in the environment of `serve` and of every other command.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs every command through this one, which is given the binary and its arguments behind its own.
+    pub fn through(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.into()).collect();
         self
     }
 
@@ -137,7 +145,9 @@ impl Setup {
 
     /// The binary with an environment that holds nothing of the machine's own node or runes.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let words = self.wrapper.iter().map(PathBuf::from).chain([binary()]).collect::<Vec<_>>();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         let home = self.path("home");
         fs::create_dir_all(&home).unwrap();
         command
@@ -192,8 +202,17 @@ impl Setup {
 
     /// Runs `runeward rune …` on this setup's state dir.
     pub async fn rune(&self, args: &[&str]) -> CliOutput {
+        self.on_state("rune", args).await
+    }
+
+    /// Runs `runeward audit …` on this setup's state dir.
+    pub async fn audit(&self, args: &[&str]) -> CliOutput {
+        self.on_state("audit", args).await
+    }
+
+    async fn on_state(&self, command: &str, args: &[&str]) -> CliOutput {
         let state_dir = self.state_dir.display().to_string();
-        let mut all = vec!["rune"];
+        let mut all = vec![command];
         all.extend(args);
         all.extend(["--state-dir", &state_dir]);
         self.cli(&all).await

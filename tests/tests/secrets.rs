@@ -163,11 +163,16 @@ async fn knock(gateway: &Gateway, rune: &str) {
 
 /// What the daemon keeps in files is as secret as what goes through it.
 fn add_files(state: &Path, canaries: &mut Canaries) {
-    for name in ["identity", "rune-secret"] {
+    for name in ["identity", "rune-secret", "audit-key"] {
         canaries.add(fs::read_to_string(state.join(name)).unwrap().trim());
     }
     let pem = fs::read_to_string(state.join("tls-key")).unwrap();
     pem.lines().filter(|line| line.len() > 40).for_each(|line| drop(canaries.add(line)));
+}
+
+fn audit_log(state: &Path) -> String {
+    let files = fs::read_dir(state.join("audit")).unwrap();
+    files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
 }
 
 async fn no_log_has_a_secret(format: &str) {
@@ -188,6 +193,9 @@ async fn no_log_has_a_secret(format: &str) {
     let log = gateway.log();
     assert!(log.contains("shutting down"), "{log}");
     canaries.absent_in("the log", &log);
+    let audit = audit_log(gateway.setup().state());
+    assert!(audit.lines().count() > 500, "{}", audit.lines().count());
+    canaries.absent_in("the audit log", &audit);
     for line in log.lines() {
         assert!(!line.chars().any(char::is_control), "a control character in {line:?}");
         if format == "json" {
@@ -279,10 +287,10 @@ async fn files_are_private_under_any_umask() {
     let mut child = Command::new("sh").args(["-c", &line]).kill_on_drop(true).spawn().unwrap();
     eventually("the daemon's files are there", async || state.join("tls-cert.pem").exists()).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&state), 0o700);
-    for entry in fs::read_dir(&state).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.ends_with("tls-cert.pem") {
+    assert_eq!((mode(&state), mode(&state.join("audit"))), (0o700, 0o700));
+    let files = [&state, &state.join("audit")].map(|dir| fs::read_dir(dir).unwrap()).into_iter().flatten();
+    for path in files.map(|entry| entry.unwrap().path()) {
+        if path.is_file() && !path.ends_with("tls-cert.pem") {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
     }

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod audit;
 mod call;
 mod pair;
 mod rotate_secret;
@@ -45,6 +46,8 @@ enum Command {
     Pair(pair::Pair),
     /// Let every rune made here die, where the secret they are made from may be in other hands.
     RotateSecret(rotate_secret::RotateSecret),
+    /// Say who commanded what, and whether the log of that is what was written.
+    Audit(audit::Audit),
     /// Run one of a node's commands, through this gateway or any commando server.
     Call(call::Call),
     /// Print a completion script for a shell.
@@ -99,6 +102,7 @@ impl Cli {
             Some(Command::Rune(rune)) => rune.run().await,
             Some(Command::Pair(pair)) => pair.run().await,
             Some(Command::RotateSecret(rotate)) => rotate.run().await,
+            Some(Command::Audit(audit)) => audit.run().await,
             Some(Command::Call(call)) => call.run().await,
             Some(Command::Completions { shell }) => {
                 clap_complete::generate(shell, &mut Self::command(), "runeward", &mut io::stdout());

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::Failed;
 use crate::config::StateSettings;
-use crate::gate::Runes;
-use crate::store::StateDir;
+use crate::gate::{Runes, audit};
+use crate::store::{StateDir, Store};
 
 /// Every rune made here dies.
 #[derive(Args)]
@@ -28,6 +28,18 @@ impl RotateSecret {
         }
         let forgotten = Runes::rotate_secret(&dir).await?;
         eprintln!("runeward: {forgotten} runes, and all that was derived from them, are dead for good");
+        // A daemon would not have started with a database that is older than its audit log. What that
+        // has forgotten does no harm any more.
+        if let Ok(_lock) = dir.lock() {
+            let store = Store::open(&dir).await?;
+            let accepted = audit::accept_old_database(&dir, &store).await;
+            store.close().await;
+            if accepted? {
+                eprintln!(
+                    "runeward: the audit log goes on from here; nothing vouches for what it held before"
+                );
+            }
+        }
         Ok(())
     }
 }

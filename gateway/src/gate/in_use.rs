@@ -28,6 +28,7 @@ const MILLISECOND: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct InUse {
     pub(super) unique_id: u64,
+    pub(super) name: Option<String>,
     spent: Mutex<Spent>,
     revoked: watch::Sender<bool>,
 }
@@ -144,12 +145,21 @@ impl Standing {
 
     /// Keeps a unique id in memory, or the one that is there already. Forgets, where they are many,
     /// those that nothing uses and of which all is on disk.
-    pub(super) fn keep(&mut self, unique_id: u64, spent: Spent, uses: &Uses) -> Arc<InUse> {
+    pub(super) fn keep(
+        &mut self,
+        unique_id: u64,
+        name: Option<String>,
+        spent: Spent,
+        uses: &Uses,
+    ) -> Arc<InUse> {
         if self.in_use.len() >= MAX_KEPT && !self.in_use.contains_key(&unique_id) {
             self.in_use.retain(|id, in_use| Arc::strong_count(in_use) > 1 || uses.is_due(*id));
             self.forgotten += 1;
         }
-        let new = || Arc::new(InUse { unique_id, spent: spent.into(), revoked: watch::Sender::new(false) });
+        let new = || {
+            let (spent, revoked) = (spent.into(), watch::Sender::new(false));
+            Arc::new(InUse { unique_id, name, spent, revoked })
+        };
         Arc::clone(self.in_use.entry(unique_id).or_insert_with(new))
     }
 
@@ -213,17 +223,17 @@ mod tests {
         let uses = Uses::start(Store::open(&StateDir::open(dir.path()).unwrap()).await.unwrap());
         let mut standing = Standing::default();
         let many = u64::try_from(MAX_KEPT).unwrap();
-        let called = standing.keep(0, Spent::default(), &uses);
+        let called = standing.keep(0, None, Spent::default(), &uses);
         uses.note(1, Used { last: 7, count: 1, ..Used::default() });
-        (1..many).for_each(|id| drop(standing.keep(id, Spent::default(), &uses)));
+        (1..many).for_each(|id| drop(standing.keep(id, None, Spent::default(), &uses)));
         assert_eq!((standing.in_use.len(), standing.forgotten()), (MAX_KEPT, 0));
 
         // One that is there costs no other its place.
-        standing.keep(many - 1, Spent::default(), &uses);
+        standing.keep(many - 1, None, Spent::default(), &uses);
         assert_eq!(standing.forgotten(), 0);
-        standing.keep(many, Spent::default(), &uses);
+        standing.keep(many, None, Spent::default(), &uses);
         assert_eq!((standing.in_use.len(), standing.forgotten()), (3, 1));
-        assert!(Arc::ptr_eq(&called, &standing.keep(0, Spent::default(), &uses)));
+        assert!(Arc::ptr_eq(&called, &standing.keep(0, None, Spent::default(), &uses)));
         assert!(standing.in_use(1).is_some() && standing.in_use(many).is_some());
 
         let mut revoked = Ranges::default();

@@ -21,6 +21,21 @@ pub(crate) enum Class {
     Admin,
 }
 
+impl Class {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Private => "private",
+            Self::Receive => "receive",
+            Self::Erase => "erase",
+            Self::Secret => "secret",
+            Self::Spend => "spend",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// What handing out `method` risks; `None` where it is not known.
 pub(crate) fn class_of(method: &str) -> Option<Class> {
     let own = OWN.iter().find(|(name, _)| *name == method).map(|(_, class)| *class);

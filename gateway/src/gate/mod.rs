@@ -7,6 +7,7 @@
 //!   `quotas`: the buckets of each; `uses`: the record of their use; `clock`: the time decisions are
 //!   made by.
 //! - `grants`: what was handed out, to be shown.
+//! - `audit`: every decision a line, and the lines found again.
 //! - `methods`, `presets`, `risks`: what each command risks, what is usually handed out, and what to
 //!   know of it before.
 //! - `rune_methods`: `createrune` and its kin, answered here; `own_methods`: the gateway's own.
@@ -19,6 +20,7 @@
 //! - `reply`, `object`: the replies the gateway makes itself.
 //! - `bench`, `fuzzing`: what the bench times and the fuzz targets ask; the latter built for them alone.
 
+pub(crate) mod audit;
 pub mod bench;
 mod check;
 mod clock;
@@ -49,6 +51,7 @@ mod signatures;
 mod uses;
 mod whoami;
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use runeward_policy::Rune;
@@ -56,8 +59,10 @@ use zeroize::Zeroizing;
 
 use crate::config::Authority;
 use crate::store::{Ranges, StateDir, StoreError};
+use audit::{Audit, AuditError, Fingerprints, Record, Subject};
 use check::Check;
 use in_use::InUse;
+use methods::Class;
 use own_methods::{Caller, OwnMethod};
 use request::Request;
 use rune_methods::RuneMethod;
@@ -88,6 +93,7 @@ pub(crate) struct Gate {
     signatures: RwLock<Arc<Signatures>>,
     /// The node's network, empty until it has been met.
     network: RwLock<String>,
+    audit: Audit,
 }
 
 /// What the node tells about itself that decisions depend on.
@@ -115,10 +121,29 @@ pub(crate) enum Decision {
 }
 
 impl Gate {
-    /// Opens the gate of a state directory.
+    /// Opens the gate of a state directory, to look and to hand out runes: it lets no command through.
     pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
         let (signatures, network) = Default::default();
-        Ok(Self { runes: Runes::open(dir, authority).await?, signatures, network })
+        let runes = Runes::open(dir, authority).await?;
+        Ok(Self { runes, signatures, network, audit: Audit::closed() })
+    }
+
+    /// Opens the gate of a state directory to serve, with the audit log, of which so many files are
+    /// kept, or all.
+    pub(crate) async fn serve(
+        dir: &StateDir,
+        authority: Authority,
+        audit_files: Option<usize>,
+    ) -> Result<Self, AuditError> {
+        let gate = Self::open(dir, authority).await?;
+        let audit = Audit::open(dir, gate.runes.store(), audit_files).await?;
+        Ok(Self { audit, ..gate })
+    }
+
+    /// Writes what is still to be written and closes the store.
+    pub(crate) async fn close(&self) {
+        self.audit.close().await;
+        self.runes.close().await;
     }
 
     /// Takes over what the node tells. Its runes matter only where they are honoured.
@@ -161,20 +186,30 @@ impl Gate {
         self.runes.store().bind("node", node_id).await
     }
 
-    /// Decides on one request. `peer`: the node id of whoever sent it, 66 hex digits. `accepted`: where
-    /// it is noted which runes were good on the connection.
-    pub(crate) async fn decide(&self, bytes: &[u8], peer: &str, accepted: &Accepted) -> Decision {
-        match self.judge(bytes, peer, accepted).await {
-            Ok(decision) => decision,
-            Err(refusal) => Decision::Answer(refusal.reply()),
-        }
-    }
-
-    async fn judge(&self, bytes: &[u8], peer: &str, accepted: &Accepted) -> Result<Decision, Refusal> {
-        let mut request = Request::parse(bytes)?;
+    /// Decides on one request, and begins to record it. `peer`: the node id of whoever sent it, 66 hex
+    /// digits, from this address. `accepted`: where it is noted which runes were good on the connection.
+    pub(crate) async fn decide(
+        &self,
+        bytes: &[u8],
+        peer: &str,
+        address: IpAddr,
+        accepted: &Accepted,
+    ) -> (Decision, Record) {
+        let mut subject = Subject::of(peer, address);
+        let mut request = match Request::parse(bytes) {
+            Ok(request) => request,
+            Err(refusal) => {
+                let record = self.audit.refuse(&subject, refusal.code(), "malformed", true);
+                return (Decision::Answer(refusal.reply()), record);
+            }
+        };
         expiry::fill_in(&request.rune, &request.method, &mut request.params);
-        let time = self.runes.clock().seconds();
         let signatures = self.signatures();
+        subject.class = methods::class_of(&request.method).map(Class::name);
+        let is_known = subject.class.is_some() || signatures.of(&request.method).is_some();
+        subject.method = Some(request.method.as_ref()).filter(|_| is_known);
+
+        let time = self.runes.clock().seconds();
         let checked = match OwnMethod::named(&request.method) {
             Some(OwnMethod::Whoami) => self.runes.recognise(&request.rune, peer, time).await,
             _ => {
@@ -183,20 +218,62 @@ impl Gate {
                 self.runes.check(&request.rune, check, Count::Use).await
             }
         };
-        let decided = match checked {
-            Ok(in_use) => {
-                accepted.note(&in_use);
-                let caller = Caller { peer, rune: &request.rune, time };
-                self.dispatch(&request, &caller, in_use, &signatures).await
-            }
-            Err(Denied::NotRecorded) => Err(Failure::not_recorded()),
-            Err(Denied::UsedUp { quota, retry_after, .. }) => {
-                Err(Failure::busy(&quota.to_string(), retry_after))
-            }
-            Err(Denied::NoSecret) => Err(Failure::unreachable("its rune secret is not known yet")),
-            Err(denied) => return Err(Refusal::rune(&denied.reason())),
+        let in_use = match checked {
+            Ok(in_use) => in_use,
+            Err(denied) => return self.refuse(&request, &denied, subject),
         };
-        Ok(decided.unwrap_or_else(|failure| Decision::Answer(failure.reply(request.id))))
+        accepted.note(&in_use);
+        (subject.rune, subject.name) = (Some(in_use.unique_id), in_use.name.as_deref());
+        subject.params = self.audit.fingerprints(&request.params, (!is_known).then_some(&*request.method));
+        let announced = request.receipt == Some(true) || request.has_method_name() && is_announced(&request);
+        let Some(record) = self.audit.begin(&subject, announced).await else {
+            let failure = Failure::not_audited();
+            let record = self.audit.refuse(&subject, failure.code(), "not recorded", false);
+            return (Decision::Answer(failure.reply(request.id)), record);
+        };
+        if in_use.is_revoked() {
+            // While its intent was written.
+            let refusal = Refusal::rune(&Denied::Blacklisted.reason());
+            return (Decision::Answer(refusal.reply()), record);
+        }
+        let id = match record.receipt().filter(|_| request.receipt == Some(true)) {
+            Some(receipt) => format!("{},\"receipt\":\"{receipt}\"", request.id),
+            None => request.id.to_owned(),
+        };
+        let request = request.with_id(&id);
+        let caller = Caller { peer, rune: &request.rune, time };
+        let decided = self.dispatch(&request, &caller, Arc::clone(&in_use), &signatures).await;
+        (decided.unwrap_or_else(|failure| Decision::Answer(failure.reply(request.id))), record)
+    }
+
+    /// Refuses a request whose rune does not allow it. Of a rune that is not ours nothing is recorded:
+    /// what it says of itself may not be so.
+    fn refuse(&self, request: &Request<'_>, denied: &Denied, subject: Subject<'_>) -> (Decision, Record) {
+        let unique_id = request.rune.numeric_id().filter(|_| self.runes.is_ours(&request.rune));
+        let in_use = unique_id.and_then(|unique_id| self.runes.in_use(unique_id));
+        let name = in_use.as_ref().and_then(|in_use| in_use.name.as_deref());
+        let params = match unique_id {
+            Some(_) => self.audit.fingerprints(&request.params, None),
+            None => Fingerprints::default(),
+        };
+        let subject = Subject { rune: unique_id, name, params, ..subject };
+        let failure = match denied {
+            Denied::NotRecorded => Some(Failure::not_recorded()),
+            Denied::NoSecret => Some(Failure::unreachable("its rune secret is not known yet")),
+            Denied::UsedUp { quota, retry_after, .. } => {
+                Some(Failure::busy(&quota.to_string(), *retry_after))
+            }
+            _ => None,
+        };
+        let (code, reply) = match failure {
+            Some(failure) => (failure.code(), failure.reply(request.id)),
+            None => {
+                let refusal = Refusal::rune(&denied.reason());
+                (refusal.code(), refusal.reply())
+            }
+        };
+        let record = self.audit.refuse(&subject, code, denied.in_a_word(), unique_id.is_none());
+        (Decision::Answer(reply), record)
     }
 
     /// What becomes of a request that its rune allows.
@@ -220,6 +297,7 @@ impl Gate {
         }
         request.filter.as_ref().map_or(Ok(()), filter::check)?;
         expiry::check(&request.rune, method, &request.params)?;
+        request.receipt.ok_or_else(|| Failure::invalid_params("receipt: value must be true or false"))?;
         let rune_method = RuneMethod::named(method);
         match (rune_method, self.runes.authority()) {
             (Some(rune_method), Authority::Own) => {
@@ -274,6 +352,12 @@ impl Gate {
         let checked = self.runes.check(rune, check, Count::DryRun).await;
         checked.map(drop).map_err(DryRunError::Denied)
     }
+}
+
+/// Whether a command is sent only once it is on record: all but those that change nothing and hand over
+/// no secret.
+fn is_announced(request: &Request<'_>) -> bool {
+    !matches!(methods::class_of(&request.method), Some(Class::Read | Class::Private))
 }
 
 /// The reply to a request that fails, whatever it asks, for this reason.

@@ -21,7 +21,8 @@ use crate::config::Authority;
 /// Names kept for methods of the gateway itself; the node is never asked for one.
 const PREFIX: &str = "runeward-";
 
-const NAMES: [(OwnMethod, &str); 7] = [
+const NAMES: [(OwnMethod, &str); 8] = [
+    (OwnMethod::Audit, "runeward-audit"),
     (OwnMethod::Grants, "runeward-grants"),
     (OwnMethod::Offer, "runeward-offer"),
     (OwnMethod::Pair, "runeward-pair"),
@@ -34,6 +35,7 @@ const NAMES: [(OwnMethod, &str); 7] = [
 /// A method of the gateway: its name decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnMethod {
+    Audit,
     Grants,
     Offer,
     Pair,
@@ -87,6 +89,7 @@ impl OwnMethod {
             ));
         }
         let result = match self {
+            Self::Audit => gate.audit.tell(params).await?,
             Self::Grants => grants(runes, arguments(params, ["id"], 0)?, caller.time).await?,
             Self::Offer => pairing::offer(runes, params).await?,
             Self::Pair => match pairing::pair(runes, params, caller).await? {
@@ -109,7 +112,7 @@ impl OwnMethod {
 
     /// Whether the method is of use where the runes are of this authority.
     fn serves(self, authority: Authority) -> bool {
-        authority == Authority::Own || matches!(self, Self::Peer | Self::Whoami)
+        authority == Authority::Own || matches!(self, Self::Audit | Self::Peer | Self::Whoami)
     }
 }
 

@@ -25,6 +25,11 @@ impl Refusal {
         Self { code: 19537, message: format!("Invalid rune: {}", String::from_utf8_lossy(escaped)) }
     }
 
+    /// Its code.
+    pub(crate) fn code(&self) -> i64 {
+        self.code.into()
+    }
+
     /// The whole reply.
     pub(crate) fn reply(&self) -> Vec<u8> {
         let mut out = format!("{{\"error\":{{\"code\":{},\"message\":", self.code).into_bytes();
@@ -91,6 +96,11 @@ impl Failure {
         Self::new(19545, "the use of this rune cannot be recorded, the command was not sent; try again later")
     }
 
+    /// 19545: the audit log cannot be written; the command was not sent.
+    pub(crate) fn not_audited() -> Self {
+        Self::new(19545, "the audit log cannot be written, the command was not sent; try again later")
+    }
+
     /// 19546: a method that is never forwarded, whatever the rune.
     pub(crate) fn never_forwarded(method: &str) -> Self {
         Self::new(
@@ -109,6 +119,11 @@ impl Failure {
     /// -32602, in the node's words.
     pub(crate) fn invalid_params(message: impl Into<String>) -> Self {
         Self::new(-32602, message)
+    }
+
+    /// Its code.
+    pub(crate) fn code(&self) -> i64 {
+        self.code.into()
     }
 
     /// The whole reply to the request with this id token.

@@ -21,6 +21,9 @@ pub(crate) struct Request<'a> {
     /// An array or an object; no `params` at all reads as, and is forwarded as, an empty object.
     pub(crate) params: Json<'a>,
     pub(crate) filter: Option<Json<'a>>,
+    /// Whether the reply is to carry a receipt; `None` where that is said by anything but `true` or
+    /// `false`.
+    pub(crate) receipt: Option<bool>,
     pub(crate) rune: Rune,
 }
 
@@ -30,6 +33,7 @@ impl<'a> Request<'a> {
         let members = json::members(bytes).map_err(|_| Refusal::malformed("Invalid JSON"))?;
         let members = members.ok_or(Refusal::malformed("Not a JSON object"))?;
         let (mut method, mut params, mut id, mut rune, mut filter) = (None, None, None, None, None);
+        let mut receipt = Some(false);
         for (key, value, text) in members {
             match key.as_ref() {
                 "method" => method = Some((value, text)),
@@ -37,6 +41,7 @@ impl<'a> Request<'a> {
                 "id" => id = Some((value, text)),
                 "rune" => rune = Some(value),
                 "filter" => filter = Some(value),
+                "receipt" => receipt = if let Json::Bool(wanted) = value { Some(wanted) } else { None },
                 _ => {}
             }
         }
@@ -58,7 +63,12 @@ impl<'a> Request<'a> {
         let rune = rune.ok_or(Refusal::malformed("Missing rune"))?;
         let rune = rune.as_str().and_then(|text| Rune::decode(text).ok());
         let rune = rune.ok_or(Refusal::malformed("Invalid rune"))?;
-        Ok(Self { id, method, is_named, params, filter, rune })
+        Ok(Self { id, method, is_named, params, filter, receipt, rune })
+    }
+
+    /// With another text for the id token.
+    pub(crate) fn with_id(self, id: &'a str) -> Self {
+        Self { id, ..self }
     }
 
     /// Whether the method has the form of a command's name; no other is ever forwarded.

@@ -16,7 +16,7 @@ use super::quotas::Buckets;
 use super::uses::Uses;
 use crate::config::Authority;
 use crate::shown::shown;
-use crate::store::{Ranges, RuneRecord, StateDir, Store, StoreError};
+use crate::store::{Known, Ranges, RuneRecord, StateDir, Store, StoreError};
 
 /// Unique ids are random in this many bits, so that every JSON reader holds them exactly and a
 /// restored database cannot give an old one out again.
@@ -312,6 +312,11 @@ impl Runes {
         self.read().master.as_ref().is_some_and(|master| master.derived(rune))
     }
 
+    /// The unique id, if it is in use.
+    pub(super) fn in_use(&self, unique_id: u64) -> Option<Arc<InUse>> {
+        self.read().in_use(unique_id)
+    }
+
     /// Whether this unique id is revoked.
     pub(crate) fn is_revoked(&self, unique_id: u64) -> bool {
         self.read().revoked.contains(unique_id)
@@ -346,32 +351,33 @@ impl Runes {
                 }
                 (unique_id, standing.forgotten())
             };
-            let (issued, spent) = self.spent(unique_id).await.map_err(|error| {
+            let (known, spent) = self.known(unique_id).await.map_err(|error| {
                 tracing::error!(%error, "the record of a rune cannot be read");
                 Denied::NotRecorded
             })?;
             // Whatever the node's secret made, the node issued.
-            if !issued && self.authority == Authority::Own {
+            if !known.issued && self.authority == Authority::Own {
                 return Err(Denied::Unknown);
             }
             let mut standing = self.write();
             // It may have been revoked meanwhile.
             standing.authenticate(rune)?;
             if standing.forgotten() == forgotten {
-                return Ok(standing.keep(unique_id, spent, &self.uses));
+                return Ok(standing.keep(unique_id, known.name, spent, &self.uses));
             }
         }
     }
 
-    /// Whether a rune was issued under this unique id, and what was used of it.
-    async fn spent(&self, unique_id: u64) -> Result<(bool, Spent), StoreError> {
+    /// What is known of a unique id, and what was used of it.
+    async fn known(&self, unique_id: u64) -> Result<(Known, Spent), StoreError> {
         let known = self.store.known(unique_id).await?;
         let buckets = match self.authority {
             Authority::Own => Some(Buckets::new(self.store.buckets(unique_id, self.clock.now()).await?)),
             // The node refuses fields that it does not know, and so must we.
             Authority::Node => None,
         };
-        Ok((known.issued, Spent { last_used: known.last_used, buckets }))
+        let spent = Spent { last_used: known.last_used, buckets };
+        Ok((known, spent))
     }
 
     /// A rune and the fingerprint of the secret it is made from.
@@ -432,6 +438,21 @@ fn reads_time(rune: &Rune, denied: &Denied) -> bool {
 }
 
 impl Denied {
+    /// What is wrong, in a word or two.
+    pub(crate) fn in_a_word(&self) -> &'static str {
+        match self {
+            Self::NoSecret => "no secret",
+            Self::NoUniqueId => "no unique id",
+            Self::Blacklisted => "revoked",
+            Self::Version => "version",
+            Self::NotDerived => "not derived",
+            Self::Unknown => "unknown rune",
+            Self::NotPermitted(_) | Self::Idle => "not permitted",
+            Self::UsedUp { .. } => "used up",
+            Self::NotRecorded => "not recorded",
+        }
+    }
+
     /// What is wrong, in the node's words.
     pub(crate) fn reason(&self) -> String {
         match self {

@@ -1,11 +1,13 @@
 //! One request, from decision to last part.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::messages::RequestId;
 use super::outbox::{MAX_PART, Outbox};
 use super::requests::Taken;
 use super::{RETRY_AFTER, Shared};
+use crate::gate::audit::Record;
 use crate::gate::{Accepted, Decision, Failure, Look, Permit, Wait};
 use crate::node::CallError;
 use crate::shutdown::Shutdown;
@@ -20,12 +22,15 @@ pub(super) struct Call {
     pub(super) shared: Arc<Shared>,
     /// The peer's node id, 66 hex digits.
     pub(super) peer: Arc<str>,
+    pub(super) address: IpAddr,
     /// The runes that were good on the connection.
     pub(super) accepted: Arc<Accepted>,
     /// The connection is closing: the call must end.
     pub(super) abandoned: Shutdown,
     /// Whether a part of its reply is sent.
     pub(super) begun: bool,
+    /// What is recorded of it, once it has been decided upon.
+    pub(super) record: Option<Record>,
 }
 
 /// How a call ended.
@@ -46,7 +51,9 @@ impl Call {
             Ok(request) => request,
             Err(over) => return self.answer(&over.reply()).await,
         };
-        let decision = self.shared.gate.decide(&request, &self.peer, &self.accepted).await;
+        let gate = &self.shared.gate;
+        let (decision, record) = gate.decide(&request, &self.peer, self.address, &self.accepted).await;
+        self.record = Some(record);
         drop(request);
         let (ended, id) = match &decision {
             Decision::Answer(reply) => return self.answer(reply).await,
@@ -82,7 +89,7 @@ impl Call {
             let last = next?;
             while part.len() > MAX_PART {
                 self.begun = true;
-                if self.outbox.reply(self.id, &part[..MAX_PART], false).await.is_err() {
+                if self.send(&part[..MAX_PART], false).await.is_err() {
                     return Ok(End::Cut);
                 }
                 part.drain(..MAX_PART);
@@ -141,24 +148,32 @@ impl Call {
     }
 
     /// Sends a reply made here.
-    async fn answer(&self, reply: &[u8]) -> End {
+    async fn answer(&mut self, reply: &[u8]) -> End {
         let mut parts = reply.chunks(MAX_PART).peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
                 return self.end(part).await;
             }
-            if self.outbox.reply(self.id, part, false).await.is_err() {
+            if self.send(part, false).await.is_err() {
                 return End::Cut;
             }
         }
         End::Answered
     }
 
-    async fn end(&self, last_part: &[u8]) -> End {
-        match self.outbox.reply(self.id, last_part, true).await {
+    async fn end(&mut self, last_part: &[u8]) -> End {
+        match self.send(last_part, true).await {
             Ok(()) => End::Answered,
             Err(_) => End::Cut,
         }
+    }
+
+    /// Sends a part of the reply.
+    async fn send(&mut self, part: &[u8], last: bool) -> Result<(), runeward_noise::Error> {
+        if let Some(record) = &mut self.record {
+            record.replied(part);
+        }
+        self.outbox.reply(self.id, part, last).await
     }
 }
 

@@ -283,9 +283,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 outbox: Arc::clone(&self.outbox),
                 shared: Arc::clone(&self.shared),
                 peer: Arc::clone(&self.name),
+                address: self.share.address(),
                 accepted: Arc::clone(&self.accepted),
                 abandoned: self.abandoned.clone(),
                 begun: false,
+                record: None,
             };
             self.calls.spawn(async move { (id, call.run(request).await) });
         }

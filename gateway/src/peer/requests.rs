@@ -120,6 +120,11 @@ impl Share {
         Self { pool, address, held: 0 }
     }
 
+    /// Where the peer is.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Takes `bytes`; `false`, and nothing taken, where there is no room.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         let more = (self.held + bytes).saturating_sub(OWN) - self.held.saturating_sub(OWN);

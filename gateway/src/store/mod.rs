@@ -7,8 +7,10 @@
 //! - `offers`: what may be claimed once, and by whom it was.
 //! - `ranges`: sets of unique ids.
 //! - `clock`: how far time has come.
+//! - `audit`: how far the audit log has come.
 //! - `state_dir`: the directory, and the secrets beside the database.
 
+mod audit;
 mod clock;
 mod offers;
 mod ranges;
@@ -24,9 +26,10 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+pub(crate) use audit::Anchor;
 pub(crate) use offers::{Claim, OfferRecord};
 pub(crate) use ranges::Ranges;
-pub(crate) use records::{RuneRecord, Used};
+pub(crate) use records::{Known, RuneRecord, Used};
 pub(crate) use state_dir::{StateDir, load_identity};
 
 /// Longest name of a rune, in bytes.

@@ -42,10 +42,11 @@ pub(crate) struct Used {
 }
 
 /// What is known of a unique id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// Whether a rune was issued under it.
+    /// Whether a rune was issued under it, and by which name.
     pub(crate) issued: bool,
+    pub(crate) name: Option<String>,
     /// Nanoseconds since 1970.
     pub(crate) last_used: Option<i64>,
 }
@@ -80,10 +81,11 @@ impl Store {
     pub(crate) async fn known(&self, unique_id: u64) -> Result<Known, StoreError> {
         let row = sqlx::query(
             "SELECT EXISTS (SELECT 1 FROM runes WHERE unique_id = ?1),
+                    (SELECT name FROM runes WHERE unique_id = ?1),
                     (SELECT last_used FROM uses WHERE unique_id = ?1)",
         );
         let row = row.bind(unique_id.cast_signed()).fetch_one(&self.pool).await?;
-        Ok(Known { issued: row.try_get(0)?, last_used: row.try_get(1)? })
+        Ok(Known { issued: row.try_get(0)?, name: row.try_get(1)?, last_used: row.try_get(2)? })
     }
 
     /// When the buckets of a unique id that are not full at `now` are full again, by name; times are

