@@ -74,6 +74,8 @@ export async function calls(system, size) {
       direct: () => direct(system, socket, 16, 1, size.seconds),
       many: () => load(system, gateway, rune, 16, 1, size.seconds),
       one: () => load(system, gateway, rune, 1, 16, size.seconds),
+      read: () => load(system, gateway, rune, 16, 16, size.seconds),
+      pay: () => load(system, gateway, rune, 16, 16, size.seconds, 'pay'),
     })
   })
   const durable = await withGateway(system, 0, async (gateway) => {
@@ -111,6 +113,8 @@ export async function calls(system, size) {
     late('16 connections', busy.many, n.atMost(3)),
     late('1 connection with 16 in flight', busy.one, n.atMost(3)),
     late("16 of the node's own sockets", busy.direct),
+    against('`pay`, on record on disk before it is sent, 16 connections with 16 in flight: rate beside `getinfo`',
+      busy.pay, busy.read, n.atLeast(0.8)),
     stamped('calls under a `rate`, 16 connections with 16 in flight', durable.rate),
     stamped('calls under a `per`, the same', durable.per),
     late('calls under a `per`', durable.per, n.atMost(3)),

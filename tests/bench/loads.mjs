@@ -17,8 +17,10 @@ async function clean(system, args, rune) {
 export const direct = (system, socket, connections, inFlight, seconds) =>
   clean(system, ['direct', socket, ...shape(connections, inFlight, seconds)])
 
-export const load = (system, gateway, rune, connections, inFlight, seconds) =>
-  clean(system, ['load', gateway.tcp, ...shape(connections, inFlight, seconds), ...watched(gateway)], rune)
+export const load = (system, gateway, rune, connections, inFlight, seconds, method = 'getinfo') => {
+  const what = ['--method', method, ...shape(connections, inFlight, seconds), ...watched(gateway)]
+  return clean(system, ['load', gateway.tcp, ...what], rune)
+}
 
 // Calls at a steady pace of so many a second; its errors are for the caller to see.
 export const paced = (system, gateway, rune, connections, rate, seconds) =>
