@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use memchr::{memchr, memchr3};
 use smallvec::SmallVec;
 
 use crate::authcode::{AUTHCODE_BYTES, Authcode};
@@ -90,7 +91,7 @@ impl Text {
     ///
     /// The first alternative's field may be empty, as a unique id's is.
     pub(crate) fn parse(source: &str) -> Result<Self, ParseError> {
-        if let Some(at) = source.find('\0') {
+        if let Some(at) = memchr(0, source.as_bytes()) {
             return Err(ParseError::Nul { at });
         }
         let mut text = Self {
@@ -295,8 +296,7 @@ pub(crate) fn field_length(text: &str) -> Option<usize> {
 fn read_value(source: &str, at: usize) -> Result<(Cow<'_, str>, usize), ParseError> {
     let stop = |from: usize| {
         let rest = &source.as_bytes()[from..];
-        let length = rest.iter().position(|byte| needs_escape(*byte));
-        from + length.unwrap_or(rest.len())
+        from + memchr3(ESCAPED[0], ESCAPED[1], ESCAPED[2], rest).unwrap_or(rest.len())
     };
     let mut end = stop(at);
     let mut value = Cow::Borrowed(&source[at..end]);
@@ -333,6 +333,9 @@ pub(crate) fn separator(text: &str) -> Option<usize> {
     None
 }
 
+/// What stands behind a `\` in values.
+const ESCAPED: [u8; 3] = *b"\\|&";
+
 fn needs_escape(byte: u8) -> bool {
-    matches!(byte, b'\\' | b'|' | b'&')
+    ESCAPED.contains(&byte)
 }
