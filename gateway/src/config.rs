@@ -1,20 +1,24 @@
 //! Settings: flags, then `RUNEWARD_…` variables, then the configuration file, then defaults.
 
+mod limits;
 mod web;
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::address::{self, Origin};
 use crate::shown::shown;
+use limits::LimitSettings;
 use web::{TlsMode, WebSettings};
 
+pub(crate) use limits::{Limit, Limits};
 pub(crate) use web::Certificate;
 
 /// Where the gateway listens unless told otherwise.
@@ -50,6 +54,9 @@ pub struct Settings {
     web: WebSettings,
 
     #[command(flatten)]
+    limits: LimitSettings,
+
+    #[command(flatten)]
     state: StateSettings,
 
     /// How to log, on stderr; RUST_LOG sets how much.
@@ -73,7 +80,8 @@ pub struct StateSettings {
     #[arg(long, value_name = "DIR", env = "RUNEWARD_STATE_DIR")]
     state_dir: Option<PathBuf>,
 
-    /// Configuration file, in TOML; its keys are the long flags' names with `_` for `-`, and tables `[limits]` and `[audit]`.
+    /// Configuration file, in TOML; its keys are the long flags' names with `_` for `-`, and tables `[limits]`
+    /// and `[audit]`.
     #[arg(long, value_name = "FILE", env = "RUNEWARD_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -97,6 +105,10 @@ struct File {
     state_dir: Option<PathBuf>,
     log: Option<LogFormat>,
     demo_channels: Option<usize>,
+    #[serde(default)]
+    exempt_loopback: bool,
+    #[serde(default)]
+    proxy_protocol_from: Vec<String>,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
@@ -131,36 +143,10 @@ pub(crate) struct Config {
     /// Whether simulated peers pay the demo node's invoices now and then.
     pub(crate) demo_payers: bool,
     pub(crate) limits: Limits,
+    /// Proxies whose connections begin with a PROXY protocol header.
+    pub(crate) proxies: Vec<IpNet>,
     /// How many files of the audit log are kept; `None` for all.
     pub(crate) audit_files: Option<usize>,
-}
-
-/// Limits on peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Limits {
-    /// Connections open at once.
-    pub(crate) connections: usize,
-    /// Connections open at once from one address; an IPv6 address counts with its /64.
-    pub(crate) connections_per_address: usize,
-    /// Connections taken in per second, on average; four seconds' worth may come at once.
-    pub(crate) handshakes_per_second: NonZeroU32,
-    /// The same from one address.
-    pub(crate) handshakes_per_second_per_address: NonZeroU32,
-    /// Calls of one connection that run side by side; more wait their turn.
-    pub(crate) calls_per_connection: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 4096,
-            connections_per_address: 512,
-            handshakes_per_second: NonZeroU32::MIN.saturating_add(999),
-            handshakes_per_second_per_address: NonZeroU32::MIN.saturating_add(99),
-            calls_per_connection: 16,
-        }
-    }
 }
 
 /// What stands behind the gateway.
@@ -241,19 +227,19 @@ pub enum ConfigError {
     /// There is no place for the state directory.
     #[error("no home directory is set; say where to keep keys and runes with --state-dir")]
     NoHome,
-    /// A limit that would let nobody in.
-    #[error("limits.{0} must be at least 1")]
-    ZeroLimit(
-        /// The limit's key.
-        &'static str,
-    ),
 }
 
 impl Settings {
+    /// The limits these settings mean.
+    pub(crate) fn limits(&self) -> Result<Limits, ConfigError> {
+        self.limits.complete(&self.state.read_file()?)
+    }
+
     /// Completes the settings. `demo`: the node is the demo node, whatever else is said.
     pub(crate) fn complete(self, demo: bool) -> Result<Config, ConfigError> {
         let file = self.state.read_file()?;
-        file.limits.check()?;
+        let limits = self.limits.complete(&file)?;
+        let proxies_in_file = file.proxies().map_err(|message| self.state.invalid(message))?;
         let in_file = file.node.as_deref().map(NodeChoice::from_str).transpose();
         let in_file = in_file.map_err(|message| self.state.invalid(format!("node: {message}")))?;
         let node = match (demo, self.node.or(in_file)) {
@@ -283,7 +269,8 @@ impl Settings {
             reset_clock: self.reset_clock,
             demo_channels: self.demo_channels.or(file.demo_channels).unwrap_or(DEMO_CHANNELS),
             demo_payers: demo,
-            limits: file.limits,
+            limits,
+            proxies: first_given([self.limits.proxy_protocol_from, proxies_in_file]),
             audit_files: file.audit.keep_files.map(NonZeroUsize::get),
             node,
         })
@@ -291,6 +278,12 @@ impl Settings {
 }
 
 impl File {
+    fn proxies(&self) -> Result<Vec<IpNet>, String> {
+        let proxies = self.proxy_protocol_from.iter().map(|text| limits::network(text));
+        let proxies: Result<_, _> = proxies.collect();
+        proxies.map_err(|message| format!("proxy_protocol_from: {message}"))
+    }
+
     /// What it says for browsers, or which key says what it cannot.
     fn web(&self) -> Result<WebSettings, String> {
         let hosts = self.allow_host.iter().map(|text| web::host(text)).collect::<Result<_, _>>();
@@ -330,20 +323,6 @@ impl StateSettings {
 
     fn invalid(&self, message: String) -> ConfigError {
         ConfigError::Invalid { path: self.config.clone().unwrap_or_default(), message }
-    }
-}
-
-impl Limits {
-    fn check(&self) -> Result<(), ConfigError> {
-        let counts = [
-            ("connections", self.connections),
-            ("connections_per_address", self.connections_per_address),
-            ("calls_per_connection", self.calls_per_connection),
-        ];
-        match counts.iter().find(|(_, count)| *count == 0) {
-            Some((name, _)) => Err(ConfigError::ZeroLimit(name)),
-            None => Ok(()),
-        }
     }
 }
 

@@ -123,13 +123,14 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let port = Port {
         tls: tls.as_ref().map(Tls::acceptor),
         access: Access::new(hosts, config.allow_origin.clone()),
+        proxies: config.proxies.clone(),
     };
     let shared = Arc::new(Shared {
         identity,
         gate,
         node,
-        requests: Arc::new(Pool::default()),
-        calls_per_connection: config.limits.calls_per_connection,
+        requests: Arc::new(Pool::new(config.limits)),
+        limits: config.limits,
     });
 
     let (trigger, shutdown) = shutdown::pair();

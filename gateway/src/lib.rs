@@ -11,7 +11,7 @@
 //! - `node`: the node's RPC; in it the demo node.
 //! - `store`: what must survive a restart. Reached from `gate` alone.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
-//!   `shown`: what its errors quote.
+//!   `rate`: so many a second; `shown`: what errors quote.
 
 mod address;
 mod cli;
@@ -24,6 +24,7 @@ mod http;
 mod listen;
 mod node;
 mod peer;
+mod rate;
 mod shown;
 mod shutdown;
 mod store;

@@ -3,7 +3,7 @@
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::Failed;
+use super::{Failed, print};
 use crate::config::{LogFormat, Settings};
 use crate::daemon;
 
@@ -16,10 +16,17 @@ pub(super) struct Serve {
     /// Print one line of JSON on stdout once connections are accepted, instead of words on stderr.
     #[arg(long)]
     ready_json: bool,
+
+    /// Print the limits on peers as they are set, and what happens when one is reached, instead of serving.
+    #[arg(long)]
+    print_limits: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, demo: bool) -> Result<(), Failed> {
+        if self.print_limits {
+            return print(&self.settings.limits()?.to_string());
+        }
         let config = self.settings.complete(demo)?;
         log(config.log);
         Ok(daemon::run(config, self.ready_json).await?)

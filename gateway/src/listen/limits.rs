@@ -1,16 +1,13 @@
 //! Limits on strangers, before any cryptography is done for them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultKeyedRateLimiter, RateLimiter};
 
 use crate::config::Limits;
-
-/// Seconds' worth of handshakes that may come at once.
-const BURST_SECONDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+use crate::rate::{self, Rate};
 
 /// After this many admissions what is known of addresses long gone is forgotten.
 const FORGET_EVERY: usize = 4096;
@@ -19,8 +16,8 @@ const FORGET_EVERY: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Admissions {
     limits: Limits,
-    rate: DefaultDirectRateLimiter,
-    rate_per_address: DefaultKeyedRateLimiter<IpAddr>,
+    rate: Option<Rate>,
+    rate_per_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
     open: Mutex<Open>,
 }
 
@@ -35,63 +32,95 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Admission {
     admissions: Arc<Admissions>,
-    address: IpAddr,
+    /// The address it counts for, if any.
+    counted: Option<IpAddr>,
 }
 
 impl Admissions {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        let quota = |per_second: NonZeroU32| {
-            Quota::per_second(per_second).allow_burst(per_second.saturating_mul(BURST_SECONDS))
-        };
+        let per_address = limits.handshakes_per_second_per_address.get();
         Arc::new(Self {
-            rate: RateLimiter::direct(quota(limits.handshakes_per_second)),
-            rate_per_address: RateLimiter::keyed(quota(limits.handshakes_per_second_per_address)),
+            rate: Rate::new(limits.handshakes_per_second),
+            rate_per_address: per_address.map(|per_second| RateLimiter::keyed(rate::quota(per_second))),
             open: Mutex::default(),
             limits,
         })
     }
 
-    /// Admits a connection from this address, or names the limit that it is over.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, &'static str> {
-        let address = network(address);
-        self.rate_per_address.check_key(&address).map_err(|_| "handshakes_per_second_per_address")?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Admits a connection from this address, or names the limit that it is over. `None`: where it comes from
+    /// is not known yet, and no limit per address holds for it.
+    pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Admission, &'static str> {
+        let counted = address.and_then(|address| self.limits.counted(address));
+        self.check_rate(counted)?;
+        let mut open = self.lock();
         open.admitted += 1;
-        if open.admitted.is_multiple_of(FORGET_EVERY) {
-            self.rate_per_address.retain_recent();
+        if let (true, Some(rate)) = (open.admitted.is_multiple_of(FORGET_EVERY), &self.rate_per_address) {
+            rate.retain_recent();
         }
-        if open.all >= self.limits.connections {
+        if open.all >= self.limits.connections.most() {
             return Err("connections");
         }
-        let from_here = open.by_address.get(&address).copied().unwrap_or(0);
-        if from_here >= self.limits.connections_per_address {
-            return Err("connections_per_address");
-        }
-        self.rate.check().map_err(|_| "handshakes_per_second")?;
+        let from_there = self.check_count(&open, counted)?;
+        self.rate.as_ref().map_or(Ok(()), |rate| rate.take(1)).map_err(|_| "handshakes_per_second")?;
         open.all += 1;
-        open.by_address.insert(address, from_here + 1);
-        Ok(Admission { admissions: Arc::clone(self), address })
+        open.by_address.extend(from_there);
+        Ok(Admission { admissions: Arc::clone(self), counted })
+    }
+
+    fn check_rate(&self, counted: Option<IpAddr>) -> Result<(), &'static str> {
+        match (counted, &self.rate_per_address) {
+            (Some(address), Some(rate)) => {
+                rate.check_key(&address).map_err(|_| "handshakes_per_second_per_address")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many there are from this address with one more.
+    fn check_count(
+        &self,
+        open: &Open,
+        counted: Option<IpAddr>,
+    ) -> Result<Option<(IpAddr, usize)>, &'static str> {
+        let Some(address) = counted else { return Ok(None) };
+        let from_there = open.by_address.get(&address).copied().unwrap_or(0);
+        match from_there < self.limits.connections_per_address.most() {
+            true => Ok(Some((address, from_there + 1))),
+            false => Err("connections_per_address"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Admission {
+    /// Takes over where the connection comes from, or names the limit that it is over.
+    pub(super) fn comes_from(&mut self, address: IpAddr) -> Result<(), &'static str> {
+        let counted = self.admissions.limits.counted(address);
+        self.admissions.check_rate(counted)?;
+        let mut open = self.admissions.lock();
+        let from_there = self.admissions.check_count(&open, counted)?;
+        open.by_address.extend(from_there);
+        drop(open);
+        self.counted = counted;
+        Ok(())
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let mut open = self.admissions.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.admissions.lock();
         open.all -= 1;
-        if let Some(from_here) = open.by_address.get_mut(&self.address) {
-            *from_here -= 1;
-            if *from_here == 0 {
-                open.by_address.remove(&self.address);
+        if let Some(address) = self.counted
+            && let Some(from_there) = open.by_address.get_mut(&address)
+        {
+            *from_there -= 1;
+            if *from_there == 0 {
+                open.by_address.remove(&address);
             }
         }
-    }
-}
-
-/// What counts as one address: whoever has an IPv6 address has its whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 
@@ -100,31 +129,56 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn limits(settings: &[(&str, &str)]) -> Limits {
+        let text: String = settings.iter().map(|(name, limit)| format!("{name} = {limit}\n")).collect();
+        toml::from_str(&text).unwrap()
+    }
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
     #[test]
     fn counts_what_is_open_and_by_address() {
-        let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
-        let admissions = Admissions::new(limits);
-        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let admissions = Admissions::new(limits(&[("connections", "3"), ("connections_per_address", "2")]));
+        let (a, b) = (ip("10.0.0.1"), ip("10.0.0.2"));
         let first = admissions.admit(a).unwrap();
         let _second = admissions.admit(a).unwrap();
         assert_eq!(admissions.admit(a).unwrap_err(), "connections_per_address");
-        let third = admissions.admit(b).unwrap();
+        let mut third = admissions.admit(None).unwrap();
         assert_eq!(admissions.admit(b).unwrap_err(), "connections");
+        assert_eq!(third.comes_from(a.unwrap()).unwrap_err(), "connections_per_address");
+        third.comes_from(b.unwrap()).unwrap();
         drop((first, third));
         let _again = admissions.admit(a).unwrap();
         drop(admissions.admit(b).unwrap());
-        assert_eq!(admissions.open.lock().unwrap().by_address.len(), 1);
+        let open = admissions.lock();
+        assert_eq!((open.all, open.by_address.len()), (2, 1));
     }
 
     #[test]
     fn a_flood_from_one_address_leaves_room_for_others() {
-        let limits = Limits { handshakes_per_second_per_address: NonZeroU32::MIN, ..Limits::default() };
-        let admissions = Admissions::new(limits);
-        let flood: IpAddr = "2001:db8::1".parse().unwrap();
-        let neighbour: IpAddr = "2001:db8::ffff:1".parse().unwrap();
+        let admissions = Admissions::new(limits(&[("handshakes_per_second_per_address", "1")]));
+        let flood = ip("2001:db8::1");
         let admitted = (0..100).filter(|_| admissions.admit(flood).is_ok()).count();
         assert!((4..=8).contains(&admitted), "{admitted}");
-        assert!(admissions.admit(neighbour).is_err(), "the same /64");
-        assert!(admissions.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
+        assert!(admissions.admit(ip("2001:db8::ffff:1")).is_err(), "the same /64");
+        assert!(admissions.admit(ip("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn loopback_counts_unless_told_otherwise() {
+        let one = limits(&[("connections_per_address", "1")]);
+        for (exempt_loopback, address, passes) in [
+            (false, "127.0.0.1", false),
+            (true, "127.0.0.1", true),
+            (true, "::1", true),
+            (true, "::ffff:127.8.8.8", true),
+            (true, "10.0.0.1", false),
+        ] {
+            let admissions = Admissions::new(Limits { exempt_loopback, ..one });
+            let _first = admissions.admit(ip(address)).unwrap();
+            assert_eq!(admissions.admit(ip(address)).is_ok(), passes, "{address}");
+        }
     }
 }

@@ -1,28 +1,30 @@
 //! One port for everything: a connection's first byte tells what it speaks. Afterwards nobody knows.
 
 mod limits;
+mod paced;
+mod proxy;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use ipnet::IpNet;
 use socket2::TcpKeepalive;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument;
+use tracing::field::{Empty, display};
 
 use crate::config::Limits;
 use crate::http;
 use crate::peer::{self, Shared};
 use crate::shutdown::Shutdown;
-use limits::Admissions;
-
-/// How long a connection may take until its handshake is done, TLS and the HTTP upgrade included.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+use limits::{Admission, Admissions};
+use paced::Bandwidth;
 
 /// The first byte of TLS: the content type of a handshake record (RFC 8446 §5.1).
 const TLS: u8 = 0x16;
@@ -32,6 +34,9 @@ const BACKLOG: i32 = 1024;
 
 /// How long accepting rests when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Seconds that nobody waits out.
+const NEVER: u64 = 1 << 32;
 
 /// How long connections may take to close on shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -47,6 +52,20 @@ pub(crate) struct Port {
     /// `None`: no TLS.
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) access: http::Access,
+    /// Proxies that say where their connections come from.
+    pub(crate) proxies: Vec<IpNet>,
+}
+
+/// What every connection is let in by.
+struct Door {
+    port: Port,
+    admissions: Arc<Admissions>,
+    bandwidth: Bandwidth,
+    /// How long a connection may take until its handshake is done: a proxy's header, TLS and the HTTP upgrade
+    /// included.
+    handshake_timeout: Duration,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
 }
 
 /// Opens a listening socket. Connections have its options from the start, at no cost to each.
@@ -70,23 +89,26 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     shutdown: Shutdown,
 ) {
-    let (admissions, port) = (Admissions::new(limits), Arc::new(port));
+    let door = Arc::new(Door {
+        port,
+        admissions: Admissions::new(limits),
+        bandwidth: Bandwidth::new(&limits),
+        handshake_timeout: Duration::from_secs(
+            limits.handshake_seconds.get().map_or(NEVER, |seconds| seconds.get().into()),
+        ),
+        shared,
+        shutdown,
+    });
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        let (port, admissions, shared) = (Arc::clone(&port), Arc::clone(&admissions), Arc::clone(&shared));
-        accepting.spawn(accept(listener, port, admissions, shared, shutdown.clone()));
+        accepting.spawn(accept(listener, Arc::clone(&door)));
     }
     while accepting.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: TcpListener,
-    port: Arc<Port>,
-    admissions: Arc<Admissions>,
-    shared: Arc<Shared>,
-    mut shutdown: Shutdown,
-) {
+async fn accept(listener: TcpListener, door: Arc<Door>) {
     let mut connections = JoinSet::new();
+    let mut shutdown = door.shutdown.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -101,63 +123,84 @@ async fn accept(
                 continue;
             }
         };
-        let admission = match admissions.admit(address.ip()) {
+        let proxied = proxy::is_named(&door.port.proxies, address.ip());
+        let admission = match door.admissions.admit((!proxied).then_some(address.ip())) {
             Ok(admission) => admission,
             Err(limit) => {
                 tracing::debug!(%address, limit, "connection refused");
                 continue;
             }
         };
-        let (port, shared, shutdown) = (Arc::clone(&port), Arc::clone(&shared), shutdown.clone());
-        let span = tracing::info_span!("connection", %address, peer = tracing::field::Empty);
-        let connection = async move {
-            connect(stream, address.ip(), &port, shared, shutdown).await;
-            drop(admission);
-        };
-        connections.spawn(connection.instrument(span));
+        let span = tracing::info_span!("connection", address = Empty, peer = Empty);
+        if !proxied {
+            span.record("address", display(address));
+        }
+        let caller = Caller { address, proxied, admission };
+        connections.spawn(connect(stream, caller, Arc::clone(&door)).instrument(span));
     }
     drop(listener);
     let _ = timeout(CLOSE_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// Who has connected.
+struct Caller {
+    /// The other end of the connection.
+    address: SocketAddr,
+    /// Whether that is a proxy which says where the connection comes from.
+    proxied: bool,
+    admission: Admission,
 }
 
 /// What is to be done to serve a connection, once it has been opened.
 type Serving = BoxFuture<'static, ()>;
 
 /// Opens the connection and serves it.
-async fn connect(stream: TcpStream, address: IpAddr, port: &Port, shared: Arc<Shared>, shutdown: Shutdown) {
-    let deadline = tokio::time::Instant::now() + HANDSHAKE_TIMEOUT;
+async fn connect(stream: TcpStream, mut caller: Caller, door: Arc<Door>) {
+    let deadline = Instant::now() + door.handshake_timeout;
     // In a box of its own, so that a connection that idles for days holds nothing of how it began.
-    match Box::pin(timeout_at(deadline, open(stream, address, port, shared, shutdown))).await {
+    match Box::pin(timeout_at(deadline, open(stream, &mut caller, &door))).await {
         Ok(Some(serving)) => serving.await,
         Ok(None) => {}
         Err(_) => tracing::debug!("handshake took too long"),
     }
 }
 
-/// Finds out what the connection speaks and does the handshake.
-async fn open(
-    stream: TcpStream,
-    address: IpAddr,
-    port: &Port,
-    shared: Arc<Shared>,
-    shutdown: Shutdown,
-) -> Option<Serving> {
+/// Finds out where the connection comes from and what it speaks, and does the handshake.
+async fn open(mut stream: TcpStream, caller: &mut Caller, door: &Door) -> Option<Serving> {
+    if caller.proxied {
+        learn_address(&mut stream, caller).await?;
+    }
+    let address = caller.address.ip();
     let mut first = [0];
-    match (stream.peek(&mut first).await, first, &port.tls) {
-        (Ok(1), [TLS], Some(tls)) => secure(tls, stream, address, port, shared, shutdown).await,
-        (Ok(1), [first], _) => speak(first, stream, address, port, shared, shutdown).await,
+    let peeked = stream.peek(&mut first).await;
+    let stream = door.bandwidth.pace(stream);
+    match (peeked, first, &door.port.tls) {
+        (Ok(1), [TLS], Some(tls)) => secure(tls, stream, address, door).await,
+        (Ok(1), [first], _) => speak(first, stream, address, door).await,
         _ => None,
     }
 }
 
+/// Lets the proxy say where the connection comes from.
+async fn learn_address(stream: &mut TcpStream, caller: &mut Caller) -> Option<()> {
+    match proxy::read_header(stream).await {
+        Ok(client) => caller.address = client.unwrap_or(caller.address),
+        Err(error) => {
+            tracing::debug!(proxy = %caller.address, %error, "connection of a proxy refused");
+            return None;
+        }
+    }
+    tracing::Span::current().record("address", display(caller.address));
+    let admitted = caller.admission.comes_from(caller.address.ip());
+    admitted.map_err(|limit| tracing::debug!(limit, "connection refused")).ok()
+}
+
 /// Does the TLS handshake, then what is inside: whatever could come without TLS.
-async fn secure(
+async fn secure<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     tls: &TlsAcceptor,
-    stream: TcpStream,
+    stream: S,
     address: IpAddr,
-    port: &Port,
-    shared: Arc<Shared>,
-    shutdown: Shutdown,
+    door: &Door,
 ) -> Option<Serving> {
     let secured = async {
         // A TLS stream is large, and moves through every future below.
@@ -166,7 +209,7 @@ async fn secure(
         Ok::<_, std::io::Error>((stream, first))
     };
     match secured.await {
-        Ok((stream, first)) => speak(first?, stream, address, port, shared, shutdown).await,
+        Ok((stream, first)) => speak(first?, stream, address, door).await,
         Err(error) => {
             tracing::debug!(%error, "bad TLS");
             None
@@ -179,14 +222,12 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     first: u8,
     stream: S,
     address: IpAddr,
-    port: &Port,
-    shared: Arc<Shared>,
-    shutdown: Shutdown,
+    door: &Door,
 ) -> Option<Serving> {
     match first {
-        0 => handshake(stream, address, shared, shutdown).await,
-        letter if letter.is_ascii_alphabetic() => match http::upgrade(stream, &port.access).await {
-            Ok(stream) => handshake(stream?, address, shared, shutdown).await,
+        0 => handshake(stream, address, door).await,
+        letter if letter.is_ascii_alphabetic() => match http::upgrade(stream, &door.port.access).await {
+            Ok(stream) => handshake(stream?, address, door).await,
             Err(error) => {
                 tracing::debug!(%error, "bad HTTP");
                 None
@@ -202,13 +243,12 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     address: IpAddr,
-    shared: Arc<Shared>,
-    shutdown: Shutdown,
+    door: &Door,
 ) -> Option<Serving> {
-    match peer::accept(stream, address, shared).await {
+    match peer::accept(stream, address, Arc::clone(&door.shared)).await {
         Ok(peer) => {
-            tracing::Span::current().record("peer", tracing::field::display(peer.node_id()));
-            Some(Box::pin(peer.serve(shutdown)))
+            tracing::Span::current().record("peer", display(peer.node_id()));
+            Some(Box::pin(peer.serve(door.shutdown.clone())))
         }
         Err(error) => {
             tracing::debug!(%error, "handshake failed");

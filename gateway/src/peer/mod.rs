@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::config::Limits;
 use crate::gate::{self, Accepted, Failure, Gate, Refusal};
 use crate::node::Node;
 use crate::shutdown::{self, Shutdown, Trigger};
@@ -65,8 +66,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Arc<Gate>,
     pub(crate) node: Arc<Node>,
     pub(crate) requests: Arc<Pool>,
-    /// Calls one connection may have under way.
-    pub(crate) calls_per_connection: usize,
+    pub(crate) limits: Limits,
 }
 
 /// Does the handshake on a stream. `address`: where the peer is.
@@ -84,7 +84,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         outbox: Arc::new(Outbox::new(transport.sealer)),
         node_id,
         name: node_id.to_string().into(),
-        requests: Requests::new(),
+        requests: Requests::new(shared.limits.requests_begun_per_connection.most()),
         outgoing: None,
         share: Share::new(Arc::clone(&shared.requests), address),
         waiting: VecDeque::new(),
@@ -271,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Starts the calls whose turn has come.
     fn start_calls(&mut self) {
-        while self.under_way.len() < self.shared.calls_per_connection {
+        while self.under_way.len() < self.shared.limits.calls_per_connection.most() {
             let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains(id));
             let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };
             if let Ok(request) = &request {

@@ -5,29 +5,23 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::messages::RequestId;
+use crate::config::Limits;
 
 /// Longest request, in bytes.
 pub(super) const MAX_REQUEST: usize = 1_048_576;
 
-/// Most requests one connection may have begun and not ended; more are refused.
-const MAX_BEGUN: usize = 1024;
-
-/// Most of them that are remembered, those refused included. Nobody begins more in earnest.
-const MAX_REMEMBERED: usize = 8 * MAX_BEGUN;
+/// For each request that one connection may have begun and not ended, so many that were refused are remembered.
+/// Nobody begins more in earnest.
+const REMEMBERED: usize = 8;
 
 /// What each connection may hold of its own, in bytes.
 const OWN: usize = 64 * 1024;
 
-/// What all connections may hold above that.
-const POOL: usize = 32 * 1024 * 1024;
-
-/// What the connections from one address may take of the pool.
-const POOL_PER_ADDRESS: usize = POOL / 8;
-
 /// The memory that all connections share for requests that have not been worked on yet. A full pool
 /// refuses what is new and never gives up what was begun.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
+    limits: Limits,
     taken: Mutex<PoolUse>,
 }
 
@@ -49,6 +43,8 @@ pub(super) struct Share {
 /// Requests that have begun on one connection.
 pub(super) struct Requests {
     begun: HashMap<RequestId, Begun>,
+    /// Most that may have begun and not ended; more are refused.
+    most: usize,
 }
 
 enum Begun {
@@ -72,8 +68,9 @@ pub(super) enum Over {
 }
 
 impl Requests {
-    pub(super) fn new() -> Self {
-        Self { begun: HashMap::new() }
+    /// At most `most` may have begun and not ended.
+    pub(super) fn new(most: usize) -> Self {
+        Self { begun: HashMap::new(), most }
     }
 
     /// Takes in a part. With the last one the request comes out, or why there is none; its bytes stay
@@ -86,8 +83,10 @@ impl Requests {
         share: &mut Share,
     ) -> Option<Taken> {
         let mut request = match self.begun.remove(&id) {
-            None if !last && self.begun.len() >= MAX_REMEMBERED => return Some(Err(Over::TooMany)),
-            None if !last && self.begun.len() >= MAX_BEGUN => Err(Over::NoRoom),
+            None if !last && self.begun.len() >= self.most.saturating_mul(REMEMBERED) => {
+                return Some(Err(Over::TooMany));
+            }
+            None if !last && self.begun.len() >= self.most => Err(Over::NoRoom),
             None => Ok(Vec::new()),
             Some(Begun::Parts(bytes)) => Ok(bytes),
             Some(Begun::Over(over)) => Err(over),
@@ -114,6 +113,18 @@ impl Requests {
     }
 }
 
+impl Pool {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, taken: Mutex::default() }
+    }
+}
+
+impl PoolUse {
+    fn held_by(&self, address: IpAddr) -> usize {
+        self.by_address.get(&address).copied().unwrap_or(0)
+    }
+}
+
 impl Share {
     /// The share of a connection from `address`.
     pub(super) fn new(pool: Arc<Pool>, address: IpAddr) -> Self {
@@ -129,13 +140,18 @@ impl Share {
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         let more = (self.held + bytes).saturating_sub(OWN) - self.held.saturating_sub(OWN);
         if more > 0 {
+            let limits = &self.pool.limits;
             let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let by_address = taken.by_address.get(&self.address).copied().unwrap_or(0) + more;
-            if taken.all + more > POOL || by_address > POOL_PER_ADDRESS {
+            let all = taken.all + more;
+            let counted = limits.counted(self.address);
+            let by_address = counted.map(|address| (address, taken.held_by(address) + more));
+            if all > limits.request_memory.most()
+                || by_address.is_some_and(|(_, held)| held > limits.request_memory_per_address.most())
+            {
                 return false;
             }
-            taken.all += more;
-            taken.by_address.insert(self.address, by_address);
+            taken.all = all;
+            taken.by_address.extend(by_address);
         }
         self.held += bytes;
         true
@@ -149,11 +165,11 @@ impl Share {
         if less > 0 {
             let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken.all -= less;
-            if let Some(by_address) = taken.by_address.get_mut(&self.address) {
-                *by_address -= less;
-                if *by_address == 0 {
-                    taken.by_address.remove(&self.address);
-                }
+            if let Some(address) = self.pool.limits.counted(self.address) {
+                match taken.held_by(address).saturating_sub(less) {
+                    0 => taken.by_address.remove(&address),
+                    held => taken.by_address.insert(address, held),
+                };
             }
         }
     }
@@ -172,14 +188,18 @@ mod tests {
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
+    fn pool() -> Arc<Pool> {
+        Arc::new(Pool::new(Limits::default()))
+    }
+
     fn share(pool: &Arc<Pool>, last: u8) -> Share {
         Share::new(Arc::clone(pool), IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)))
     }
 
     #[test]
     fn puts_parts_together_whatever_lies_between() {
-        let mut share = share(&Arc::default(), 1);
-        let mut requests = Requests::new();
+        let mut share = share(&pool(), 1);
+        let mut requests = Requests::new(1024);
         assert_eq!(requests.part([1; 8], b"a", false, &mut share), None);
         assert_eq!(requests.part([2; 8], b"x", false, &mut share), None);
         assert_eq!(requests.part([1; 8], b"", false, &mut share), None);
@@ -191,8 +211,8 @@ mod tests {
 
     #[test]
     fn an_oversize_request_is_answered_once_and_its_id_is_free_again() {
-        let mut share = share(&Arc::default(), 1);
-        let mut requests = Requests::new();
+        let mut share = share(&pool(), 1);
+        let mut requests = Requests::new(1024);
         let half = vec![b' '; MAX_REQUEST / 2];
         assert_eq!(requests.part([1; 8], &half, false, &mut share), None);
         assert_eq!(requests.part([1; 8], &half, false, &mut share), None);
@@ -205,21 +225,21 @@ mod tests {
 
     #[test]
     fn a_full_pool_refuses_the_new_and_keeps_the_old() {
-        let pool = Arc::default();
+        let pool = pool();
         let part = vec![0; 60_000];
         let mut held = Vec::new();
         for last in 1..=20 {
             let mut share = share(&pool, last);
-            let mut requests = Requests::new();
+            let mut requests = Requests::new(1024);
             for id in 0..80u8 {
                 requests.part([id; 8], &part, false, &mut share);
             }
             held.push((requests, share));
         }
-        assert!(pool.taken.lock().unwrap().all <= POOL);
+        assert!(pool.taken.lock().unwrap().all <= Limits::default().request_memory.most());
         let mut other = share(&pool, 99);
         assert_eq!(
-            Requests::new().part([1; 8], &part, true, &mut other).unwrap().unwrap().len(),
+            Requests::new(1024).part([1; 8], &part, true, &mut other).unwrap().unwrap().len(),
             part.len(),
             "its own"
         );
@@ -238,9 +258,9 @@ mod tests {
     proptest! {
         #[test]
         fn gives_back_what_was_taken(steps in proptest::collection::vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60)) {
-            let pool: Arc<Pool> = Arc::default();
+            let pool = pool();
             let mut share = share(&pool, 1);
-            let mut requests = Requests::new();
+            let mut requests = Requests::new(1024);
             for (id, length, last) in steps {
                 if let Some(Ok(bytes)) = requests.part([id; 8], &vec![0; length], last, &mut share) {
                     share.give_back(bytes.len());

@@ -1,0 +1,245 @@
+//! The gateway's limits, each reached over the wire: what it answers, that a neighbour is not touched, that it recovers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::{Duration, Instant};
+
+use runeward_tests::client::{identity, tcp};
+use runeward_tests::{Answer, Client, FakeNode, Gateway, Setup, eventually, stream, within};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// A header of version 2 from 203.0.113.`last`.
+fn v2(last: u8, tlvs: &[u8]) -> Vec<u8> {
+    let addresses = [203, 0, 113, last, 10, 0, 0, 1, 0xdd, 0xd5, 0x26, 0x08];
+    let length = u16::try_from(addresses.len() + tlvs.len()).unwrap().to_be_bytes();
+    [V2_SIGNATURE, &[0x21, 0x11], &length, &addresses, tlvs].concat()
+}
+
+fn v1(source: &str) -> Vec<u8> {
+    let family = if source.contains(':') { "TCP6" } else { "TCP4" };
+    let here = if source.contains(':') { "::1" } else { "10.0.0.1" };
+    format!("PROXY {family} {source} {here} 56789 9736\r\n").into_bytes()
+}
+
+/// A gateway behind a proxy on this machine, with a rune.
+async fn behind_a_proxy(limits: &str) -> (Gateway, String) {
+    let toml = format!("proxy_protocol_from = ['127.0.0.0/8']\n[limits]\n{limits}");
+    let setup = Setup::demo().env("RUST_LOG", "debug").config(&toml);
+    let rune = setup.rune(&["create"]).await.line().to_owned();
+    (Gateway::start(setup).await, rune)
+}
+
+async fn after(gateway: &Gateway, header: &[u8]) -> TcpStream {
+    let mut stream = tcp(gateway.address()).await;
+    stream.write_all(header).await.unwrap();
+    stream
+}
+
+/// A client behind this header; `None` where the gateway will not have it.
+async fn client_after(gateway: &Gateway, header: &[u8]) -> Option<Client> {
+    let stream = after(gateway, header).await;
+    let mut client = Client::try_over(stream, gateway.node_id(), &identity(), 100).await.ok()?;
+    client.init().await;
+    Some(client)
+}
+
+/// What comes back to the end of the connection.
+async fn rest(mut stream: TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    let _ = within("the end", stream.read_to_end(&mut rest)).await;
+    rest
+}
+
+#[tokio::test]
+async fn connections_of_a_proxy_count_by_the_address_they_carry() {
+    let (gateway, rune) = behind_a_proxy("connections_per_address = 2\n").await;
+    let mut clients = Vec::new();
+    for header in [
+        v1("203.0.113.7"),
+        v2(7, &[0x04, 0, 3, 1, 2, 3, 0x02, 0, 4, b'h', b'o', b's', b't']),
+        v2(8, &[]),
+        v1("2001:db8::7"),
+        v1("2001:db8::ffff:8"),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        [V2_SIGNATURE, &[0x20, 0, 0, 0]].concat(),
+    ] {
+        let mut client = client_after(&gateway, &header).await.unwrap();
+        client.result("getinfo", json!({}), &rune).await;
+        clients.push(client);
+    }
+    for header in [v2(7, &[]), v1("203.0.113.7"), v1("2001:db8::9"), b"PROXY UNKNOWN\r\n".to_vec()] {
+        assert!(client_after(&gateway, &header).await.is_none(), "a third: {header:02x?}");
+    }
+    let stream = after(&gateway, &v2(8, &[])).await;
+    let url = format!("ws://{}/", gateway.address());
+    let (socket, _) = stream::websocket_over(stream, &url, stream::Frames::Of(100)).await;
+    let mut client = Client::over(socket, gateway.node_id(), &identity()).await;
+    client.init().await;
+    client.result("getinfo", json!({}), &rune).await;
+    clients.truncate(1);
+    eventually("room again", async || client_after(&gateway, &v1("203.0.113.7")).await.is_some()).await;
+    let log = gateway.log();
+    assert!(
+        log.contains("address=203.0.113.7:56789") && log.contains("address=[2001:db8::7]:56789"),
+        "{log}"
+    );
+    assert!(log.contains("connections_per_address"), "{log}");
+}
+
+#[tokio::test]
+async fn a_header_may_drip_but_not_for_ever() {
+    let (gateway, rune) = behind_a_proxy("handshake_seconds = 2\n").await;
+    for header in [v1("203.0.113.7"), v2(8, &[0; 40])] {
+        let mut stream = tcp(gateway.address()).await;
+        for byte in &header {
+            stream.write_all(&[*byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut client = Client::over(stream, gateway.node_id(), &identity()).await;
+        client.init().await;
+        client.result("getinfo", json!({}), &rune).await;
+    }
+    for cut in [&v1("203.0.113.7")[..20], &v2(7, &[])[..14], &v2(7, &[0; 400])[..300], b""] {
+        assert_eq!(rest(after(&gateway, cut).await).await, b"", "{cut:02x?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_without_a_header_is_refused_and_a_header_without_a_proxy() {
+    let (gateway, rune) = behind_a_proxy("").await;
+    let huge = [V2_SIGNATURE, &[0x21, 0x11, 0xff, 0xff], &[0; 5000]].concat();
+    let endless = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 5000]].concat();
+    for bytes in
+        [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], &[0; 50], b"PROXY\r\n\r\n\r\n\r\n\r\n", &huge, &endless]
+    {
+        let mut stream = tcp(gateway.address()).await;
+        let _ = stream.write_all(bytes).await;
+        assert_eq!(rest(stream).await, b"", "{:02x?}", &bytes[..12]);
+    }
+    client_after(&gateway, &v1("10.1.2.3")).await.unwrap().result("getinfo", json!({}), &rune).await;
+
+    let (open, rune) = Gateway::demo().await;
+    for header in [v1("203.0.113.7"), v2(7, &[])] {
+        assert!(client_after(&open, &header).await.is_none(), "{header:02x?}");
+        let answer = rest(after(&open, &header).await).await;
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{answer:02x?}");
+    }
+    Client::connect(&open).await.result("getinfo", json!({}), &rune).await;
+}
+
+#[tokio::test]
+async fn handshakes_have_their_time() {
+    let (gateway, rune) = Gateway::with_rune(Setup::demo().arg("--limit").arg("handshake_seconds=1")).await;
+    let mut client = Client::connect(&gateway).await;
+    for silence in [&b""[..], &[0; 49], b"GET / HTTP/1.1\r\nHost: "] {
+        rest(after(&gateway, silence).await).await;
+    }
+    client.result("getinfo", json!({}), &rune).await;
+}
+
+#[tokio::test]
+async fn loopback_is_exempt_where_told() {
+    let setup = Setup::demo().crowd().arg("--limit").arg("connections_per_address=2");
+    let counted = Gateway::start(setup.clone()).await;
+    let _open = [Client::connect(&counted).await, Client::connect(&counted).await];
+    let third = Client::try_over(tcp(counted.address()).await, counted.node_id(), &identity(), 100).await;
+    assert!(third.is_err(), "a third");
+    let setup = setup.state_dir(counted.setup().path("other")).arg("--exempt-loopback");
+    let exempt = Gateway::start(setup.arg("--limit").arg("connections=5")).await;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        open.push(Client::connect(&exempt).await);
+    }
+    let sixth = Client::try_over(tcp(exempt.address()).await, exempt.node_id(), &identity(), 100).await;
+    assert!(sixth.is_err(), "a sixth: the limit in all holds");
+}
+
+/// What is over a limit on bytes is read and written later, and nobody else waits for it.
+#[tokio::test]
+async fn bytes_come_later() {
+    for (limit, bytes_in, bytes_out) in [
+        ("bytes_in_per_second_per_connection=50000", 300_000, 10),
+        ("bytes_out_per_second_per_connection=50000", 10, 300_000),
+        ("bytes_in_per_second=50000", 300_000, 10),
+        ("bytes_out_per_second=50000", 10, 300_000),
+    ] {
+        let node = FakeNode::start().await;
+        node.on("echo", Answer::Huge(bytes_out));
+        let (gateway, rune) = Gateway::with_rune(Setup::fake(&node).arg("--limit").arg(limit)).await;
+        let (mut greedy, mut neighbour) = (Client::connect(&gateway).await, Client::connect(&gateway).await);
+        let begun = Instant::now();
+        let text = "x".repeat(bytes_in);
+        let asking = greedy.call("echo", json!([text]), &rune);
+        let beside = async {
+            if limit.contains("per_connection") {
+                for _ in 0..20 {
+                    neighbour.result("getinfo", json!({}), &rune).await;
+                }
+            }
+            begun.elapsed()
+        };
+        let (reply, beside) = tokio::join!(asking, beside);
+        assert_eq!(reply["result"].as_str().map(str::len), Some(bytes_out), "{limit}");
+        let took = begun.elapsed();
+        // Four seconds' worth at once, then two seconds more.
+        assert!(took > Duration::from_millis(1200), "{limit}: {took:?}");
+        assert!(beside < took, "{limit}: the neighbour took {beside:?} of {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn limits_are_printed_as_they_are_set() {
+    let setup = Setup::bare();
+    let printed = setup.cli(&["serve", "--print-limits"]).await;
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""), "{printed:?}");
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    for line in printed.stdout.lines().filter(|line| !line.is_empty()) {
+        assert!(readme.contains(line), "not in the README: {line}");
+    }
+
+    let file = setup.path("limits.toml");
+    std::fs::write(&file, "exempt_loopback = true\n[limits]\nconnections = 7\nbytes_in_per_second = 1000\n")
+        .unwrap();
+    let file = file.display().to_string();
+    let args =
+        ["serve", "--print-limits", "--config", &file, "--limit", "connections=9,handshake_seconds=none"];
+    let printed = setup.cli_with(&args, None, &[]).await;
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let value = |name: &str| {
+        let line = printed.stdout.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(
+        ["connections", "bytes_in_per_second", "handshake_seconds", "calls_per_connection"].map(value),
+        ["9", "1000", "none", "16"]
+    );
+    assert!(printed.stdout.contains("pass over this machine itself"), "{printed:?}");
+    let printed =
+        setup.cli_with(&["serve", "--print-limits"], None, &[("RUNEWARD_LIMIT", "connections=3")]).await;
+    assert!(printed.stdout.contains("\nconnections                                 3 "), "{printed:?}");
+}
+
+#[tokio::test]
+async fn limits_that_make_no_sense() {
+    for (toml, phrases) in [
+        ("[limits]\nconnections = 0\n", &["connections", "1 to 4294967295"][..]),
+        ("[limits]\nconnections = 4294967296\n", &["connections", "1 to 4294967295"]),
+        ("[limits]\nconnections = 'many'\n", &["connections", "none"]),
+        ("[limits]\nexempt_loopback = true\n", &["exempt_loopback"]),
+        ("proxy_protocol_from = ['10.0.0.0/33']\n", &["proxy_protocol_from", "network"]),
+    ] {
+        Setup::demo().config(toml).refused().await.assert_refused(2, phrases);
+    }
+    for (flag, value, phrases) in [
+        ("--limit", "connections", &["--limit"][..]),
+        ("--limit", "connections=0", &["--limit", "1 to 4294967295"]),
+        ("--limit", "conections=1", &["--limit", "conections", "--print-limits"]),
+        ("--limit", "connections.spend=1", &["--limit", "connections.spend"]),
+        ("--proxy-protocol-from", "proxy.example", &["--proxy-protocol-from", "network"]),
+    ] {
+        Setup::demo().arg(flag).arg(value).refused().await.assert_refused(2, phrases);
+    }
+}
