@@ -50,6 +50,11 @@ pub struct Settings {
     #[arg(long, value_name = "HOST:PORT", env = "RUNEWARD_ADVERTISE", value_parser = parse_advertised)]
     advertise: Option<String>,
 
+    /// Address to tell Prometheus how things go, at /metrics, beside /healthz and /readyz; for the operator alone.
+    /// Off unless given.
+    #[arg(long, value_name = "ADDR", env = "RUNEWARD_METRICS")]
+    metrics: Option<SocketAddr>,
+
     #[command(flatten)]
     web: WebSettings,
 
@@ -95,6 +100,7 @@ struct File {
     #[serde(default)]
     listen: Vec<SocketAddr>,
     advertise: Option<String>,
+    metrics: Option<SocketAddr>,
     tls: Option<TlsMode>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -130,6 +136,8 @@ pub(crate) struct Config {
     pub(crate) authority: Authority,
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) advertise: Option<String>,
+    /// Where metrics are told; `None`: nowhere.
+    pub(crate) metrics: Option<SocketAddr>,
     /// `None`: no TLS.
     pub(crate) certificate: Option<Certificate>,
     /// Further names by which browsers reach the gateway, in lower case.
@@ -258,6 +266,7 @@ impl Settings {
             listen: first_given([self.listen, file.listen, default]),
             authority: self.authority.or(file.authority).unwrap_or_default(),
             advertise: self.advertise.or(file.advertise),
+            metrics: self.metrics.or(file.metrics),
             certificate,
             allow_host: first_given([self.web.allow_host, web_in_file.allow_host]),
             allow_origin: first_given([self.web.allow_origin, web_in_file.allow_origin]),

@@ -14,6 +14,7 @@ use crate::gate::audit::AuditError;
 use crate::gate::{CreateError, Gate, Wanted};
 use crate::http::Access;
 use crate::listen::{self, Port};
+use crate::metrics;
 use crate::node::demo::{self, DemoNode};
 use crate::node::{Node, NotReady};
 use crate::peer::{Pool, Shared};
@@ -24,7 +25,7 @@ use crate::tls::{Tls, TlsError};
 /// How often a node that is down is looked for.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How often the node's revocations are read again, where its runes are honoured.
+/// How often a node that is up is asked whether it still is and, where its runes are honoured, what it revoked.
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// A clock that lies this many seconds behind the latest time decisions were made by is told of.
@@ -45,6 +46,14 @@ pub enum DaemonError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; give another with --listen")]
     Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The metrics' address cannot be listened on.
+    #[error("cannot tell metrics on {address}: {source}; give another with --metrics")]
+    Metrics {
         /// The address.
         address: SocketAddr,
         /// What the system said.
@@ -116,9 +125,20 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     for &address in &config.listen {
         listeners.push(listen::bind(address).map_err(|source| DaemonError::Listen { address, source })?);
     }
+    let operator = match config.metrics {
+        Some(address) => {
+            let bound = metrics::bind(address).await;
+            Some(bound.map_err(|source| DaemonError::Metrics { address, source })?)
+        }
+        None => None,
+    };
     let hosts = hosts(&config, &listeners)?;
     let tls = config.certificate.clone().map(|choice| Tls::open(choice, &dir, &hosts)).transpose()?;
-    let ready = Ready::new(&config, identity.node_id().to_string(), &listeners, up, tls.as_ref())?;
+    let told_at = operator.as_ref().map(TcpListener::local_addr).transpose()?;
+    let ready = Ready {
+        metrics: told_at,
+        ..Ready::new(&config, identity.node_id().to_string(), &listeners, up, tls.as_ref())?
+    };
     gate.serve_at(Some(&ready.uri)).await?;
     let port = Port {
         tls: tls.as_ref().map(Tls::acceptor),
@@ -136,6 +156,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     let (trigger, shutdown) = shutdown::pair();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let telling = operator.map(|listener| tokio::spawn(metrics::serve(listener)));
     let following = tokio::spawn({
         let shared = Arc::clone(&shared);
         async move { tokio::join!(shared.gate.runes().watch(), watch_node(&shared), watch_tls(tls)) }
@@ -157,6 +178,9 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     trigger.pull();
     let _ = serving.await;
     following.abort();
+    if let Some(telling) = telling {
+        telling.abort();
+    }
     shared.gate.runes().clock().save().await;
     shared.gate.close().await;
     drop(demo);
@@ -230,6 +254,9 @@ struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_sha256: Option<String>,
     node: &'static str,
+    /// Where metrics are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<SocketAddr>,
 }
 
 impl Ready {
@@ -253,6 +280,7 @@ impl Ready {
             node: if up { "up" } else { "down" },
             node_id,
             listen,
+            metrics: None,
         })
     }
 
@@ -303,6 +331,9 @@ impl std::fmt::Display for Ready {
         if let (Some(uri), Some(fingerprint)) = (&self.uri_wss, &self.tls_sha256) {
             writeln!(f, "            {uri} (with TLS, for pages on https)")?;
             writeln!(f, "  SHA-256   {fingerprint} (of the certificate)")?;
+        }
+        if let Some(metrics) = self.metrics {
+            writeln!(f, "  metrics   http://{metrics}/metrics, /healthz, /readyz")?;
         }
         Ok(())
     }

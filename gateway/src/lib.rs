@@ -22,6 +22,7 @@ mod date;
 mod gate;
 mod http;
 mod listen;
+mod metrics;
 mod node;
 mod peer;
 mod rate;

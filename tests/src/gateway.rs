@@ -267,6 +267,8 @@ pub struct Ready {
     pub tls_sha256: Option<String>,
     /// `up` or `down`.
     pub node: String,
+    /// Where metrics are told, with `--metrics`.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A running daemon. Killed when dropped; its log is printed when the test fails.

@@ -21,6 +21,7 @@ use tracing::field::{Empty, display};
 
 use crate::config::Limits;
 use crate::http;
+use crate::metrics::{Held, METRICS};
 use crate::peer::{self, Shared};
 use crate::shutdown::Shutdown;
 use limits::{Admission, Admissions};
@@ -127,6 +128,8 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
         let admission = match door.admissions.admit((!proxied).then_some(address.ip())) {
             Ok(admission) => admission,
             Err(limit) => {
+                METRICS.handshakes.count("over a limit");
+                METRICS.limits.count(limit);
                 tracing::debug!(%address, limit, "connection refused");
                 continue;
             }
@@ -159,9 +162,16 @@ async fn connect(stream: TcpStream, mut caller: Caller, door: Arc<Door>) {
     let deadline = Instant::now() + door.handshake_timeout;
     // In a box of its own, so that a connection that idles for days holds nothing of how it began.
     match Box::pin(timeout_at(deadline, open(stream, &mut caller, &door))).await {
-        Ok(Some(serving)) => serving.await,
-        Ok(None) => {}
-        Err(_) => tracing::debug!("handshake took too long"),
+        Ok(Some(serving)) => {
+            METRICS.handshakes.count("done");
+            let _open = Held::new(&METRICS.connections);
+            serving.await;
+        }
+        Ok(None) => METRICS.handshakes.count("not done"),
+        Err(_) => {
+            METRICS.handshakes.count("timed out");
+            tracing::debug!("handshake took too long");
+        }
     }
 }
 

@@ -16,13 +16,14 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::gate::{Fact, Permit};
+use crate::metrics::METRICS;
 use questions::Info;
 use scanner::Scanner;
 
@@ -92,6 +93,8 @@ pub(crate) struct Reply {
     node: Arc<Node>,
     socket: Socket,
     scanner: Scanner,
+    /// When the command was sent; `None` where the node waits with its answer.
+    sent: Option<Instant>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -158,15 +161,17 @@ impl Node {
             (self.learn)(Fact::Revoked(revoked));
         }
         self.up.store(true, Ordering::Release);
+        METRICS.node_is_up(true);
         self.keep(socket);
         tracing::info!(node = self.node_id().unwrap_or_default(), "node is up");
         Ok(())
     }
 
-    /// Reads the node's revocations again, where they matter. Where that fails the node counts as down,
-    /// and everything is read again when it comes up.
+    /// Makes sure that a node that was up still is, so that a dead one shows before anybody calls it, and reads
+    /// its revocations again, where they matter. Where that fails the node counts as down, and everything is
+    /// read again when it comes up.
     pub(crate) async fn refresh(&self) {
-        if !self.tells_runes {
+        if !self.up.load(Ordering::Acquire) {
             return;
         }
         let _probing = self.probing.lock().await;
@@ -174,13 +179,13 @@ impl Node {
             Ok(socket) => socket,
             Err(not_ready) => return self.mark_down(&not_ready.to_string()),
         };
-        match within(socket.ask_revoked()).await {
-            Ok(revoked) => {
-                (self.learn)(Fact::Revoked(revoked));
-                self.keep(socket);
+        if self.tells_runes {
+            match within(socket.ask_revoked()).await {
+                Ok(revoked) => (self.learn)(Fact::Revoked(revoked)),
+                Err(error) => return self.mark_down(&error.to_string()),
             }
-            Err(error) => self.mark_down(&error.to_string()),
         }
+        self.keep(socket);
     }
 
     /// Sends the command a permit allows.
@@ -205,7 +210,8 @@ impl Node {
             return Err(CallError::Unreachable(error.to_string()));
         }
         let scanner = Scanner::new(id, permit.id().to_owned());
-        Ok(Reply { node: Arc::clone(self), socket, scanner, _slot: slot })
+        let sent = (!permit.waits()).then(Instant::now);
+        Ok(Reply { node: Arc::clone(self), socket, scanner, sent, _slot: slot })
     }
 
     /// An idle socket that is still good, or a new one. Either leads to the right node: each was asked
@@ -274,6 +280,7 @@ impl Node {
     fn mark_down(&self, why: &str) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if self.up.swap(false, Ordering::AcqRel) {
+            METRICS.node_is_up(false);
             tracing::warn!(why, "node is down");
         }
     }
@@ -303,6 +310,9 @@ impl Reply {
 
     /// Gives the socket back; only after the last piece.
     pub(crate) fn finish(self) {
+        if let Some(sent) = self.sent {
+            METRICS.node_call.observe(sent.elapsed().as_secs_f64());
+        }
         self.node.keep(self.socket);
     }
 }

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::config::Limits;
 use crate::gate::{self, Accepted, Failure, Gate, Refusal};
+use crate::metrics::METRICS;
 use crate::node::Node;
 use crate::shutdown::{self, Shutdown, Trigger};
 use call::{Call, End};
@@ -53,6 +54,9 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// How long a closing connection may take to be written out.
 const CLOSING: Duration = Duration::from_millis(500);
+
+/// What a message takes on the wire beside its own bytes: its length and two MACs (BOLT 8).
+const OVERHEAD: usize = 2 + 16 + 16;
 
 /// Most whole requests of one connection that wait for their turn.
 const MAX_WAITING: usize = 4096;
@@ -248,7 +252,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     async fn next_event(&mut self) -> Result<Event, Closed> {
         tokio::select! {
             message = self.reader.next(), if self.outgoing.is_none() => {
-                let message = Message::parse(message?.ok_or(Closed::ByPeer)?);
+                let message = message?.ok_or(Closed::ByPeer)?;
+                METRICS.received.inc_by((message.len() + OVERHEAD) as u64);
+                let message = Message::parse(message);
                 let full = self.waiting.len() >= MAX_WAITING;
                 match hear(message, &mut self.requests, &mut self.share, full)? {
                     Heard::Nothing => Ok(Event::Heard(None)),

@@ -7,6 +7,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::messages::{REPLY_LAST, REPLY_MORE, RequestId};
+use crate::metrics::METRICS;
 
 /// Longest part of a reply, in bytes of JSON; the size a node uses.
 pub(super) const MAX_PART: usize = 65_000;
@@ -105,7 +106,10 @@ impl<W: AsyncWrite + Unpin> Drain<W> {
             while self.written < self.bytes.len() {
                 match self.stream.write(&self.bytes[self.written..]).await? {
                     0 => return Err(std::io::ErrorKind::WriteZero.into()),
-                    written => self.written += written,
+                    written => {
+                        METRICS.sent.inc_by(written as u64);
+                        self.written += written;
+                    }
                 }
             }
             self.written = 0;

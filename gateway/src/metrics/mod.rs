@@ -1,0 +1,220 @@
+//! What is counted, for Prometheus: how much, how fast, and how often not. Never who, by which rune, or under
+//! a name that a peer chose: every label has a handful of values, known from the start.
+//!
+//! # Layout
+//! - here: what is counted. One for the process, as the log is.
+//! - `server`: the operator's address, where it is told.
+
+mod server;
+
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+pub(crate) use server::{bind, serve};
+
+/// What this process has counted.
+pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+/// Upper bounds of the buckets that durations are counted in, in seconds.
+const SECONDS: [f64; 15] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// What becomes of a connection that is to be opened.
+const HANDSHAKES: [&str; 4] = ["done", "not done", "timed out", "over a limit"];
+
+/// The limits that can be hit; those of a rune count as the field they stand in.
+const LIMITS: [&str; 11] = [
+    "connections",
+    "connections_per_address",
+    "handshakes_per_second",
+    "handshakes_per_second_per_address",
+    "requests_waiting",
+    "request_memory",
+    "reply_memory",
+    "calls_at_the_node",
+    "quota",
+    "rows",
+    "other",
+];
+
+/// Handles are resolved once: to count is an atomic addition.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    /// Open now, their handshake done.
+    pub(crate) connections: Gauge,
+    pub(crate) handshakes: Named<4>,
+    /// Bytes of BOLT 8, as they are on the wire inside of WebSocket and TLS.
+    pub(crate) received: Counter,
+    pub(crate) sent: Counter,
+    pub(crate) limits: Named<11>,
+    /// 1 while the node answers, else 0.
+    pub(crate) node_up: Gauge,
+    pub(crate) node_lost: Counter,
+    /// From a command sent to the node to the end of its reply, but for commands that wait.
+    pub(crate) node_call: Histogram,
+    memory: Gauge,
+    files: Gauge,
+}
+
+/// Counters that are alike but for one label.
+#[derive(Debug)]
+pub(crate) struct Named<const N: usize> {
+    names: [&'static str; N],
+    counters: [Counter; N],
+}
+
+/// Counts one more as open, or under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held(&'static Gauge);
+
+impl Metrics {
+    fn new() -> Self {
+        let mut all = Registry::with_prefix("runeward");
+        let registry = &mut all;
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", version);
+        let started =
+            one::<Gauge>(registry, "start_time_seconds", "When it was started, in seconds since 1970");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        started.set(now.try_into().unwrap_or(i64::MAX));
+
+        let connections = one(registry, "connections", "Connections open now");
+        let help = "Connections taken in, by what came of it";
+        let handshakes = named(registry, "handshakes", help, "result", HANDSHAKES);
+        let help = "Bytes of the Lightning transport";
+        let bytes = named(registry, "bytes", help, "direction", ["received", "sent"]);
+        let limits = named(registry, "limits_hit", "Times that something was over a limit", "limit", LIMITS);
+
+        let node_up = one(registry, "node_up", "1 while the node answers, else 0");
+        let node_lost = one(registry, "node_lost", "Times that the node ceased to answer");
+        let node_call = Histogram::new(SECONDS);
+        let help = "From a command sent to the node to the end of its reply, but for commands that wait";
+        registry.register("node_call_seconds", help, node_call.clone());
+
+        let memory = one(registry, "resident_memory_bytes", "Memory in use");
+        let files = one(registry, "open_files", "Files and sockets open now");
+        let [received, sent] = bytes.counters;
+        Self {
+            connections,
+            handshakes,
+            received,
+            sent,
+            limits,
+            node_up,
+            node_lost,
+            node_call,
+            memory,
+            files,
+            registry: all,
+        }
+    }
+
+    /// Takes note of whether the node answers.
+    pub(crate) fn node_is_up(&self, up: bool) {
+        if self.node_up.set(i64::from(up)) == 1 && !up {
+            self.node_lost.inc();
+        }
+    }
+
+    /// All of it, in the text format of OpenMetrics 1.0.
+    fn render(&self) -> String {
+        if let Some((memory, files)) = process() {
+            self.memory.set(memory);
+            self.files.set(files);
+        }
+        let mut text = String::new();
+        // To a string nothing fails to be written.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl<const N: usize> Named<N> {
+    /// Counts under this name; under the last one where it is none of them.
+    pub(crate) fn count(&self, name: &str) {
+        let index = self.names.iter().position(|known| *known == name).unwrap_or(N - 1);
+        self.counters[index].inc();
+    }
+}
+
+impl Held {
+    pub(crate) fn new(gauge: &'static Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+type Label = [(&'static str, &'static str); 1];
+
+fn one<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn named<const N: usize>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    names: [&'static str; N],
+) -> Named<N> {
+    let family: Family<Label, Counter> = one(registry, name, help);
+    Named { names, counters: names.map(|name| family.get_or_create(&[(label, name)]).clone()) }
+}
+
+/// Bytes of memory in use and files open, where the system tells (Linux).
+fn process() -> Option<(i64, i64)> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: i64 = pages.split(' ').nth(1)?.parse().ok()?;
+    let page = i64::try_from(rustix::param::page_size()).ok()?;
+    let files = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    // The directory itself is open while it is read.
+    Some((pages * page, i64::try_from(files).ok()? - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_is_there_from_the_start_and_none_is_added() {
+        let metrics = Metrics::new();
+        let series = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+        };
+        let before = series(&metrics.render());
+        metrics.limits.count("quota");
+        metrics.limits.count("what a stranger says");
+        let text = metrics.render();
+        assert_eq!(series(&text), before);
+        for line in
+            ["runeward_limits_hit_total{limit=\"quota\"} 1", "runeward_limits_hit_total{limit=\"other\"} 1"]
+        {
+            assert!(text.lines().any(|told| told == line), "no `{line}` in:\n{text}");
+        }
+        assert!(before.len() < 100, "{}", before.len());
+    }
+
+    #[test]
+    fn what_is_held_is_let_go() {
+        let held = Held::new(&METRICS.connections);
+        assert!(METRICS.connections.get() >= 1);
+        drop(held);
+    }
+}
