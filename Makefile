@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test fmt lint unit doc interop interop-node interop-python web deny advisories bench fuzz rust
+.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web service deny advisories bench fuzz rust
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
@@ -16,6 +16,20 @@ DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TARGET)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 FUZZ_SECONDS ?= 60
+
+# Where `make install` puts things, below DESTDIR.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SYSCONFDIR ?= /etc
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+BINARY ?= $(TARGET)/release/runeward
+INSTALLED = $(BINDIR)/runeward $(SYSTEMDDIR)/runeward.service $(SYSUSERSDIR)/runeward.conf \
+	$(BASHDIR)/runeward $(ZSHDIR)/_runeward $(FISHDIR)/runeward.fish
 
 # $(call need,a command that succeeds where nothing is missing,the Debian packages that bring it)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -30,7 +44,29 @@ help: ## Lists these targets
 run: rust ## Builds the gateway and starts it before a demo node; it prints what to paste (ARGS=… go to `runeward demo`)
 	cargo run --release --locked -p runeward -- demo $(ARGS)
 
-test: fmt lint unit doc interop web deny ## Everything CI checks
+release: rust ## Builds the one binary there is to hand on, and says how large it is and what it needs
+	cargo build --release --locked -p runeward
+	@echo "$(TARGET)/release/runeward: $$(($$(stat -c %s $(TARGET)/release/runeward) / 1048576)) MiB; beside the kernel it needs"
+	@ldd $(TARGET)/release/runeward
+
+install: $(BINARY) ## Installs binary, systemd unit, man pages and completions (PREFIX=/usr/local, DESTDIR=)
+	install -D -m 755 $(BINARY) $(DESTDIR)$(BINDIR)/runeward
+	install -d $(DESTDIR)$(SYSTEMDDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1
+	sed 's,@BINDIR@,$(BINDIR),; s,@SYSCONFDIR@,$(SYSCONFDIR),' service/runeward.service >$(DESTDIR)$(SYSTEMDDIR)/runeward.service
+	install -D -m 644 service/runeward.sysusers $(DESTDIR)$(SYSUSERSDIR)/runeward.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/runeward/runeward.toml || install -D -m 644 service/runeward.toml $(DESTDIR)$(SYSCONFDIR)/runeward/runeward.toml
+	$(BINARY) completions bash >$(DESTDIR)$(BASHDIR)/runeward
+	$(BINARY) completions zsh >$(DESTDIR)$(ZSHDIR)/_runeward
+	$(BINARY) completions fish >$(DESTDIR)$(FISHDIR)/runeward.fish
+	$(BINARY) manual $(DESTDIR)$(MANDIR)/man1
+
+uninstall: ## Removes what `make install` put there; configuration and state stay
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED)) $(DESTDIR)$(MANDIR)/man1/runeward.1 $(DESTDIR)$(MANDIR)/man1/runeward-*.1
+
+$(TARGET)/release/runeward:
+	$(MAKE) release
+
+test: fmt lint unit doc interop web service deny ## Everything CI checks
 
 fmt: rust
 	cargo fmt --all --check
@@ -62,6 +98,12 @@ web: rust $(CLIENT)/node_modules/.package-lock.json ## The JavaScript client: bu
 	$(call need,command -v chromium,chromium)
 	cargo build --workspace --locked
 	cd $(CLIENT) && npm run build && $(INTEROP) npm test
+
+service: ## The systemd unit: what it leaves open must be little (exposure below 2)
+	$(call need,command -v systemd-analyze,systemd)
+	mkdir -p $(TARGET)/service
+	sed 's,@BINDIR@,/bin,; s,@SYSCONFDIR@,/etc,' service/runeward.service >$(TARGET)/service/runeward.service
+	systemd-analyze security --no-pager --offline=true --threshold=19 $(TARGET)/service/runeward.service | tail -1
 
 deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licences, sources
 	$(DENY)/bin/cargo-deny --locked check bans licenses sources

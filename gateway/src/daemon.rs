@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,6 +21,7 @@ use crate::node::{Node, NotReady};
 use crate::peer::{Pool, Shared};
 use crate::shutdown;
 use crate::store::{StateDir, StoreError};
+use crate::systemd;
 use crate::tls::{Tls, TlsError};
 
 /// How often a node that is down is looked for.
@@ -76,6 +78,7 @@ pub enum DaemonError {
 /// Serves until SIGINT or SIGTERM. `ready_json`: one line of JSON on stdout once connections are
 /// accepted, and no words.
 pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonError> {
+    allow_many_files();
     let dir = StateDir::open(&config.state_dir)?;
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
@@ -162,6 +165,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
         async move { tokio::join!(shared.gate.runes().watch(), watch_node(&shared), watch_tls(tls)) }
     });
     let serving = tokio::spawn(listen::serve(listeners, port, config.limits, Arc::clone(&shared), shutdown));
+    systemd::notify(systemd::READY);
     match (ready_json, demo.is_some()) {
         (true, _) => ready.print_json()?,
         (false, true) if config.authority == Authority::Own => {
@@ -175,6 +179,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
         _ = interrupt.recv() => {}
     }
     tracing::info!("shutting down");
+    systemd::notify(systemd::STOPPING);
     trigger.pull();
     let _ = serving.await;
     following.abort();
@@ -185,6 +190,14 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     shared.gate.close().await;
     drop(demo);
     Ok(())
+}
+
+/// Every connection is a file: as many may be open as the system lets us have.
+fn allow_many_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "no more files may be open at once than before");
+    }
 }
 
 /// Looks for a node that is down, binds the state directory to the first one met, and follows what

@@ -11,7 +11,7 @@
 //! - `node`: the node's RPC; in it the demo node.
 //! - `store`: what must survive a restart. Reached from `gate` alone.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
-//!   `rate`: so many a second; `shown`: what errors quote.
+//!   `systemd`: who is told of it; `rate`: so many a second; `shown`: what errors quote.
 
 mod address;
 mod cli;
@@ -29,6 +29,7 @@ mod rate;
 mod shown;
 mod shutdown;
 mod store;
+mod systemd;
 mod tls;
 mod websocket;
 

@@ -8,6 +8,7 @@ mod rune;
 mod serve;
 
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
@@ -54,6 +55,11 @@ enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command.
+    Manual {
+        /// Directory to write them to, such as /usr/local/share/man/man1.
+        dir: PathBuf,
     },
 }
 
@@ -108,6 +114,8 @@ impl Cli {
                 clap_complete::generate(shell, &mut Self::command(), "runeward", &mut io::stdout());
                 Ok(())
             }
+            Some(Command::Manual { dir }) => clap_mangen::generate_to(Self::command(), &dir)
+                .map_err(|error| Failed::Refused(format!("cannot write to {}: {error}", dir.display()))),
         }
     }
 }
