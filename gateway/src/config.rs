@@ -335,6 +335,15 @@ impl StateSettings {
     }
 }
 
+impl std::fmt::Display for NodeChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cln(socket) => write!(f, "cln:{}", socket.display()),
+            Self::Demo => f.write_str("demo"),
+        }
+    }
+}
+
 impl FromStr for NodeChoice {
     type Err = String;
 

@@ -10,6 +10,8 @@
 //! - `gate`: the decision. Only it can make the permit that a node call takes.
 //! - `node`: the node's RPC; in it the demo node.
 //! - `store`: what must survive a restart. Reached from `gate` alone.
+//! - `metrics`: what is counted, and the operator's address where it is told. Everything may count.
+//! - `doctor`: what keeps a gateway from serving, and what mends it.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
 //!   `systemd`: who is told of it; `rate`: so many a second; `shown`: what errors quote.
 
@@ -19,6 +21,7 @@ mod client;
 mod config;
 mod daemon;
 mod date;
+mod doctor;
 mod gate;
 mod http;
 mod listen;

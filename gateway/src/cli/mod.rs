@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand.
 
 mod audit;
+mod backup;
 mod call;
+mod doctor;
 mod pair;
 mod rotate_secret;
 mod rune;
@@ -49,6 +51,12 @@ enum Command {
     RotateSecret(rotate_secret::RotateSecret),
     /// Say who commanded what, and whether the log of that is what was written.
     Audit(audit::Audit),
+    /// Look for what keeps the gateway from serving, and say how to mend it.
+    Doctor(doctor::Doctor),
+    /// Write the keys, the runes and what is revoked to one file, beside a running daemon.
+    Backup(backup::Backup),
+    /// Make a new state directory from a backup.
+    Restore(backup::Restore),
     /// Run one of a node's commands, through this gateway or any commando server.
     Call(call::Call),
     /// Print a completion script for a shell.
@@ -109,6 +117,9 @@ impl Cli {
             Some(Command::Pair(pair)) => pair.run().await,
             Some(Command::RotateSecret(rotate)) => rotate.run().await,
             Some(Command::Audit(audit)) => audit.run().await,
+            Some(Command::Doctor(doctor)) => doctor.run().await,
+            Some(Command::Backup(backup)) => backup.run().await,
+            Some(Command::Restore(restore)) => restore.run().await,
             Some(Command::Call(call)) => call.run().await,
             Some(Command::Completions { shell }) => {
                 clap_complete::generate(shell, &mut Self::command(), "runeward", &mut io::stdout());

@@ -136,6 +136,9 @@ impl Gate {
         audit_files: Option<usize>,
     ) -> Result<Self, AuditError> {
         let gate = Self::open(dir, authority).await?;
+        if gate.runes.store().restored().await?.is_some() {
+            return Err(StoreError::Restored(dir.path().to_owned()).into());
+        }
         let audit = Audit::open(dir, gate.runes.store(), audit_files).await?;
         Ok(Self { audit, ..gate })
     }

@@ -5,13 +5,17 @@
 //! - here: the database opened, what it is bound to, and what can be wrong with it.
 //! - `records`: runes, their uses, revocations, and the secret they are made from.
 //! - `offers`: what may be claimed once, and by whom it was.
+//! - `inspect`: a database looked at, and nothing changed.
 //! - `ranges`: sets of unique ids.
+//! - `backup`: a state directory in one file, and back.
 //! - `clock`: how far time has come.
 //! - `audit`: how far the audit log has come.
 //! - `state_dir`: the directory, and the secrets beside the database.
 
 mod audit;
+mod backup;
 mod clock;
+mod inspect;
 mod offers;
 mod ranges;
 mod records;
@@ -22,15 +26,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
 pub(crate) use audit::Anchor;
+pub(crate) use inspect::Inspected;
 pub(crate) use offers::{Claim, OfferRecord};
 pub(crate) use ranges::Ranges;
 pub(crate) use records::{Known, RuneRecord, Used};
 pub(crate) use state_dir::{StateDir, load_identity};
+
+/// How databases of earlier versions become those of this one.
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
 
 /// Longest name of a rune, in bytes.
 pub(crate) const MAX_NAME: usize = 64;
@@ -116,6 +125,47 @@ pub enum StoreError {
         /// The database's file.
         PathBuf,
     ),
+    /// Nothing to back up.
+    #[error("there is no state directory {}: no gateway was ever started on it; name yours with --state-dir", .0.display())]
+    NoState(
+        /// The state directory.
+        PathBuf,
+    ),
+    /// The backup cannot be written there.
+    #[error("cannot make {}: {source}; a backup is written to a new file", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is no backup; name a file that `runeward backup` made", .0.display())]
+    NoBackup(
+        /// The file.
+        PathBuf,
+    ),
+    /// A backup would be mixed with what is there.
+    #[error("{} is not empty; move it away, or restore to another --state-dir", .0.display())]
+    NotEmpty(
+        /// The state directory.
+        PathBuf,
+    ),
+    /// Runes that were revoked may be good again.
+    #[error(
+        "{} was restored from a backup, and runes revoked after that was made would be good again; make all void with `runeward rotate-secret`, or, if none was revoked, run `runeward restore --accept`",
+        .0.display()
+    )]
+    Restored(
+        /// The state directory.
+        PathBuf,
+    ),
+    /// The database is not what SQLite wrote.
+    #[error("{} is damaged; restore it from your backup", .0.display())]
+    Damaged(
+        /// The database's file.
+        PathBuf,
+    ),
     /// The system has no randomness to make a key from.
     #[error("the system gives no randomness to make a key from")]
     NoRandomness,
@@ -160,7 +210,7 @@ impl Store {
         // What is made here is made again if a power cut takes it, so it need not wait for the disk at each
         // step: the first write that follows brings all of it there.
         sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
-        sqlx::migrate!("src/store/migrations").run(&mut *connection).await.map_err(|error| match error {
+        MIGRATIONS.run(&mut *connection).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(_) => StoreError::Newer(path),
             other => StoreError::Database(other.into()),
         })?;

@@ -135,6 +135,8 @@ impl Store {
         }
         let bind = sqlx::query("INSERT OR REPLACE INTO binding (name, value) VALUES (?, ?)");
         bind.bind(RUNE_SECRET).bind(secret).execute(&mut *transaction).await?;
+        // Whatever a backup brought back is gone with the rest.
+        sqlx::query("DELETE FROM binding WHERE name = 'restored'").execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok((forgotten.rows_affected(), last))
     }

@@ -46,6 +46,14 @@ impl StateDir {
         Ok(Self(path.to_owned()))
     }
 
+    /// Opens the directory where it is there; makes nothing.
+    pub(crate) fn existing(path: &Path) -> Result<Self, StoreError> {
+        match path.is_dir() {
+            true => Ok(Self(path.to_owned())),
+            false => Err(StoreError::NoState(path.to_owned())),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -224,13 +232,18 @@ fn load_or_make(
 
 fn load(path: &Path) -> Result<Zeroizing<String>, StoreError> {
     let mut file = File::open(path).map_err(|source| StoreError::file(path, source))?;
-    let mode = file.metadata().map_err(|source| StoreError::file(path, source))?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(StoreError::LooseMode { path: path.to_owned(), mode });
-    }
+    check_mode(&file, path)?;
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(|_| StoreError::Corrupt(path.to_owned()))?;
     Ok(text)
+}
+
+/// Makes sure that nobody but its owner can read a file with secrets.
+pub(super) fn check_mode(file: &File, path: &Path) -> Result<(), StoreError> {
+    match file.metadata().map_err(|source| StoreError::file(path, source))?.mode() & 0o777 {
+        mode if mode & 0o077 != 0 => Err(StoreError::LooseMode { path: path.to_owned(), mode }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the secret to a file that was not there; where another process was quicker, leaves that
@@ -254,7 +267,7 @@ fn save_new(path: &Path, text: &str) -> Result<(), StoreError> {
 }
 
 /// Makes sure that the files of a directory are in it after a crash.
-fn sync(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn sync(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| StoreError::file(dir, source))
 }
 

@@ -5,6 +5,7 @@
 
 mod files;
 mod self_signed;
+mod validity;
 
 use std::io;
 use std::net::IpAddr;
@@ -126,9 +127,37 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
+    /// Browsers refuse it.
+    #[error("the certificate in {} does not hold now, or not for another {days} days; renew it, and the running gateway takes it up by itself", path.display())]
+    Expires {
+        /// The certificate's file.
+        path: PathBuf,
+        /// How many days it should at least hold.
+        days: u64,
+    },
+    /// Browsers refuse it under that name.
+    #[error("the certificate in {} is not for {name}; get one that is, or advertise a name that it has", path.display())]
+    OtherName {
+        /// The certificate's file.
+        path: PathBuf,
+        /// The name advertised.
+        name: String,
+    },
     /// The library takes none of it.
     #[error("cannot set up TLS: {0}")]
     Library(#[from] rustls::Error),
+}
+
+/// Whether browsers will take the certificate, now and for a while, under the name that is advertised; with a
+/// word on it. Makes none.
+pub(crate) fn examine(choice: &Certificate, advertised: Option<&str>) -> Result<String, TlsError> {
+    let Certificate::Files { certificate, key } = choice else {
+        return Ok("made here, and renewed by itself; browsers must be told to trust it".to_owned());
+    };
+    let pair = Files::new(certificate.clone(), key.clone()).load()?;
+    let names = names(&advertised.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
+    validity::check(certificate, &pair.cert, names.first())?;
+    Ok(format!("{} holds for a while", certificate.display()))
 }
 
 impl Tls {
