@@ -77,3 +77,99 @@ async fn connections_and_bytes() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn calls_by_class_and_outcome_and_refusals_by_reason() {
+    let (gateway, rune) = Gateway::with_rune(metered(Setup::demo())).await;
+    let narrow = gateway.rune(&["method=listpeers"]).await;
+    let once = gateway.rune(&["quota=1/hour"]).await;
+    let (_, before) = get(&gateway, "/metrics").await;
+    let mut client = Client::connect(&gateway).await;
+    for (method, rune) in [
+        ("getinfo", &rune),
+        ("listpeers", &narrow),
+        ("getinfo", &narrow),
+        ("pay", &rune),
+        ("getinfo", &once),
+        ("getinfo", &once),
+        // Somebody's name for a method is no label.
+        ("a-method-of-mine", &rune),
+    ] {
+        client.call(method, json!({}), rune).await;
+    }
+    let (_, after) = get(&gateway, "/metrics").await;
+    let more = |series: &str| value(&after, series) - value(&before, series);
+    for (series, count) in [
+        ("runeward_calls_total{class=\"read\",outcome=\"done\"}", 2.0),
+        ("runeward_calls_total{class=\"private\",outcome=\"done\"}", 1.0),
+        ("runeward_calls_total{class=\"read\",outcome=\"refused\"}", 2.0),
+        ("runeward_calls_total{class=\"spend\",outcome=\"error\"}", 1.0),
+        ("runeward_calls_total{class=\"unknown\",outcome=\"error\"}", 1.0),
+        ("runeward_refusals_total{reason=\"not permitted\"}", 1.0),
+        ("runeward_refusals_total{reason=\"used up\"}", 1.0),
+        ("runeward_limits_hit_total{limit=\"quota\"}", 1.0),
+        ("runeward_call_seconds_count{class=\"spend\"}", 1.0),
+        ("runeward_call_seconds_bucket{le=\"+Inf\",class=\"spend\"}", 1.0),
+    ] {
+        assert_eq!(more(series), count, "{series} in:\n{after}");
+    }
+    assert_eq!(value(&after, "runeward_calls_under_way"), 0.0);
+    assert!(!after.contains("of-mine"), "{after}");
+}
+
+/// The metrics, and the labels, that a query of the dashboard asks for.
+fn asked_for(query: &str) -> Vec<(String, Vec<String>)> {
+    let mut asked = Vec::new();
+    for (at, _) in query.match_indices("runeward_") {
+        let name: String =
+            query[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let rest = &query[at + name.len()..];
+        let selector =
+            rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(inside, _)| inside);
+        let labels = selector.split(',').filter_map(|pair| pair.split_once('='));
+        asked.push((name, labels.map(|(label, _)| label.trim_end_matches('~').to_owned()).collect()));
+    }
+    asked
+}
+
+#[tokio::test]
+async fn the_dashboard_asks_for_what_is_told() {
+    let gateway = Gateway::start(metered(Setup::demo())).await;
+    let (_, text) = get(&gateway, "/metrics").await;
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let dashboard = include_str!("../../docker/grafana/runeward.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let mut queries = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let query = target["expr"].as_str().unwrap();
+            let asked = asked_for(query);
+            assert!(!asked.is_empty(), "{query}");
+            for (name, mut labels) in asked {
+                queries += 1;
+                let grouped = query.split("by (").skip(1).filter_map(|rest| rest.split(')').next());
+                labels.extend(grouped.flat_map(|list| list.split(", ")).map(str::to_owned));
+                let series = text.lines().filter(|line| line.starts_with(&name));
+                let series: Vec<_> =
+                    series.filter(|line| line[name.len()..].starts_with(['{', ' '])).collect();
+                assert!(!series.is_empty(), "nothing tells {name}, which the dashboard asks for: {query}");
+                for label in labels.iter().filter(|label| *label != "instance") {
+                    let told = format!("{label}=\"");
+                    assert!(
+                        series.iter().all(|line| line.contains(&told)),
+                        "{name} has no label {label}: {query}"
+                    );
+                }
+                let sets = query.match_indices("class=~\"").count();
+                assert!(sets == 0 || series.iter().any(|line| line.contains("class=\"spend\"")), "{query}");
+            }
+        }
+    }
+    assert!(queries >= 20, "{queries}");
+    // And nothing that is told is shown nowhere.
+    let shown = dashboard["panels"].to_string();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(shown.contains(name), "{name} is told and shown nowhere");
+    }
+}

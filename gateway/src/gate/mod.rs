@@ -120,6 +120,17 @@ pub(crate) enum Decision {
     Look(Look),
 }
 
+impl Decision {
+    /// Whether the reply comes only when something happens.
+    fn waits(&self) -> bool {
+        match self {
+            Self::Forward(permit) => permit.waits(),
+            Self::Wait(_) => true,
+            Self::Answer(_) | Self::Look(_) => false,
+        }
+    }
+}
+
 impl Gate {
     /// Opens the gate of a state directory, to look and to hand out runes: it lets no command through.
     pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
@@ -211,6 +222,8 @@ impl Gate {
         subject.class = methods::class_of(&request.method).map(Class::name);
         let is_known = subject.class.is_some() || signatures.of(&request.method).is_some();
         subject.method = Some(request.method.as_ref()).filter(|_| is_known);
+        let span = tracing::Span::current();
+        span.record("method", subject.method.unwrap_or("unknown"));
 
         let time = self.runes.clock().seconds();
         let checked = match OwnMethod::named(&request.method) {
@@ -226,10 +239,11 @@ impl Gate {
             Err(denied) => return self.refuse(&request, &denied, subject),
         };
         accepted.note(&in_use);
+        span.record("rune", in_use.unique_id);
         (subject.rune, subject.name) = (Some(in_use.unique_id), in_use.name.as_deref());
         subject.params = self.audit.fingerprints(&request.params, (!is_known).then_some(&*request.method));
         let announced = request.receipt == Some(true) || request.has_method_name() && is_announced(&request);
-        let Some(record) = self.audit.begin(&subject, announced).await else {
+        let Some(mut record) = self.audit.begin(&subject, announced).await else {
             let failure = Failure::not_audited();
             let record = self.audit.refuse(&subject, failure.code(), "not recorded", false);
             return (Decision::Answer(failure.reply(request.id)), record);
@@ -246,6 +260,9 @@ impl Gate {
         let request = request.with_id(&id);
         let caller = Caller { peer, rune: &request.rune, time };
         let decided = self.dispatch(&request, &caller, Arc::clone(&in_use), &signatures).await;
+        if decided.as_ref().is_ok_and(Decision::waits) {
+            record.waits();
+        }
         (decided.unwrap_or_else(|failure| Decision::Answer(failure.reply(request.id))), record)
     }
 

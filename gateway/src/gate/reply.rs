@@ -1,6 +1,7 @@
 //! Replies the gateway makes itself: refusals in commando's shape, errors and results in JSON-RPC's.
 
 use super::json;
+use crate::metrics::METRICS;
 
 /// A request refused before any command runs: `{"error":{"code","message"}}`, without `jsonrpc` and
 /// `id`, as a node's commando answers.
@@ -69,8 +70,10 @@ impl Failure {
         )
     }
 
-    /// 19542: over a limit; may be sent again after `retry_after_ms` milliseconds.
+    /// 19542: over a limit; may be sent again after `retry_after_ms` milliseconds. Counted: whoever makes one
+    /// sends it.
     pub(crate) fn busy(limit: &str, retry_after_ms: u64) -> Self {
+        METRICS.limits.count(limit.split('=').next().unwrap_or(limit));
         Self {
             code: 19542,
             message: format!("busy, over the limit {limit}; try again in {retry_after_ms} ms"),

@@ -8,7 +8,7 @@
 mod server;
 
 use std::sync::LazyLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,6 +28,28 @@ const SECONDS: [f64; 15] =
 
 /// What becomes of a connection that is to be opened.
 const HANDSHAKES: [&str; 4] = ["done", "not done", "timed out", "over a limit"];
+
+/// What a command risks, as the gate has it; the last: it is not known, or there is none.
+const CLASSES: [&str; 8] = ["read", "private", "receive", "erase", "secret", "spend", "admin", "unknown"];
+
+/// What becomes of a call.
+const OUTCOMES: [&str; 5] = ["done", "error", "not sent", "unknown", "refused"];
+
+/// Why a request is refused, in the gate's words.
+const REASONS: [&str; 12] = [
+    "malformed",
+    "too large",
+    "no unique id",
+    "version",
+    "not derived",
+    "unknown rune",
+    "revoked",
+    "not permitted",
+    "used up",
+    "no secret",
+    "not recorded",
+    "other",
+];
 
 /// The limits that can be hit; those of a rune count as the field they stand in.
 const LIMITS: [&str; 11] = [
@@ -54,14 +76,25 @@ pub(crate) struct Metrics {
     /// Bytes of BOLT 8, as they are on the wire inside of WebSocket and TLS.
     pub(crate) received: Counter,
     pub(crate) sent: Counter,
+    /// Under way now.
+    pub(crate) calls_under_way: Gauge,
+    pub(crate) refusals: Named<12>,
     pub(crate) limits: Named<11>,
     /// 1 while the node answers, else 0.
     pub(crate) node_up: Gauge,
     pub(crate) node_lost: Counter,
     /// From a command sent to the node to the end of its reply, but for commands that wait.
     pub(crate) node_call: Histogram,
+    calls: [OfClass; 8],
     memory: Gauge,
     files: Gauge,
+}
+
+/// The calls of one class.
+#[derive(Debug)]
+struct OfClass {
+    outcomes: Named<5>,
+    took: Histogram,
 }
 
 /// Counters that are alike but for one label.
@@ -91,6 +124,9 @@ impl Metrics {
         let handshakes = named(registry, "handshakes", help, "result", HANDSHAKES);
         let help = "Bytes of the Lightning transport";
         let bytes = named(registry, "bytes", help, "direction", ["received", "sent"]);
+        let calls_under_way = one(registry, "calls_under_way", "Calls that are not answered yet");
+        let calls = calls(registry);
+        let refusals = named(registry, "refusals", "Requests refused, by the reason", "reason", REASONS);
         let limits = named(registry, "limits_hit", "Times that something was over a limit", "limit", LIMITS);
 
         let node_up = one(registry, "node_up", "1 while the node answers, else 0");
@@ -107,13 +143,26 @@ impl Metrics {
             handshakes,
             received,
             sent,
+            calls_under_way,
+            refusals,
             limits,
             node_up,
             node_lost,
             node_call,
+            calls,
             memory,
             files,
             registry: all,
+        }
+    }
+
+    /// Counts a call that ended. `class`, `outcome`: in the gate's words. `took`: `None` where it waited for
+    /// something to happen.
+    pub(crate) fn call(&self, class: &str, outcome: &str, took: Option<Duration>) {
+        let index = CLASSES.iter().position(|known| *known == class).unwrap_or(CLASSES.len() - 1);
+        self.calls[index].outcomes.count(outcome);
+        if let Some(took) = took {
+            self.calls[index].took.observe(took.as_secs_f64());
         }
     }
 
@@ -158,7 +207,7 @@ impl Drop for Held {
     }
 }
 
-type Label = [(&'static str, &'static str); 1];
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 fn one<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
     let metric = M::default();
@@ -173,8 +222,22 @@ fn named<const N: usize>(
     label: &'static str,
     names: [&'static str; N],
 ) -> Named<N> {
-    let family: Family<Label, Counter> = one(registry, name, help);
+    let family: Family<Labels<1>, Counter> = one(registry, name, help);
     Named { names, counters: names.map(|name| family.get_or_create(&[(label, name)]).clone()) }
+}
+
+fn calls(registry: &mut Registry) -> [OfClass; CLASSES.len()] {
+    let help = "Calls that ended, by what they risk and what became of them";
+    let ended: Family<Labels<2>, Counter> = one(registry, "calls", help);
+    let took = Family::<Labels<1>, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
+    let help = "From a whole request to the end of its reply, but for commands that wait";
+    registry.register("call_seconds", help, took.clone());
+    CLASSES.map(|class| {
+        let counters =
+            OUTCOMES.map(|outcome| ended.get_or_create(&[("class", class), ("outcome", outcome)]).clone());
+        let took = took.get_or_create(&[("class", class)]).clone();
+        OfClass { outcomes: Named { names: OUTCOMES, counters }, took }
+    })
 }
 
 /// Bytes of memory in use and files open, where the system tells (Linux).
@@ -199,22 +262,29 @@ mod tests {
             lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
         };
         let before = series(&metrics.render());
+        metrics.call("spend", "done", Some(Duration::from_millis(3)));
+        metrics.call("a class nobody knows", "nor this", None);
         metrics.limits.count("quota");
-        metrics.limits.count("what a stranger says");
+        metrics.refusals.count("what a stranger says");
         let text = metrics.render();
         assert_eq!(series(&text), before);
-        for line in
-            ["runeward_limits_hit_total{limit=\"quota\"} 1", "runeward_limits_hit_total{limit=\"other\"} 1"]
-        {
+        for line in [
+            "runeward_calls_total{class=\"spend\",outcome=\"done\"} 1",
+            "runeward_calls_total{class=\"unknown\",outcome=\"refused\"} 1",
+            "runeward_call_seconds_bucket{le=\"0.0025\",class=\"spend\"} 0",
+            "runeward_call_seconds_bucket{le=\"0.005\",class=\"spend\"} 1",
+            "runeward_limits_hit_total{limit=\"quota\"} 1",
+            "runeward_refusals_total{reason=\"other\"} 1",
+        ] {
             assert!(text.lines().any(|told| told == line), "no `{line}` in:\n{text}");
         }
-        assert!(before.len() < 100, "{}", before.len());
+        assert!(before.len() < 250, "{}", before.len());
     }
 
     #[test]
     fn what_is_held_is_let_go() {
-        let held = Held::new(&METRICS.connections);
-        assert!(METRICS.connections.get() >= 1);
+        let held = Held::new(&METRICS.calls_under_way);
+        assert!(METRICS.calls_under_way.get() >= 1);
         drop(held);
     }
 }

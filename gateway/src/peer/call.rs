@@ -9,6 +9,7 @@ use super::requests::Taken;
 use super::{RETRY_AFTER, Shared};
 use crate::gate::audit::Record;
 use crate::gate::{Accepted, Decision, Failure, Look, Permit, Wait};
+use crate::metrics::{Held, METRICS};
 use crate::node::CallError;
 use crate::shutdown::Shutdown;
 
@@ -47,6 +48,7 @@ pub(super) enum End {
 impl Call {
     /// Works on the request until it is answered.
     pub(super) async fn run(mut self, request: Taken) -> End {
+        let _under_way = Held::new(&METRICS.calls_under_way);
         let request = match request {
             Ok(request) => request,
             Err(over) => return self.answer(&over.reply()).await,

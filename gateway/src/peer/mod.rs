@@ -23,6 +23,8 @@ use runeward_noise::{Identity, NodeId, Reader};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::config::Limits;
 use crate::gate::{self, Accepted, Failure, Gate, Refusal};
@@ -295,7 +297,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 begun: false,
                 record: None,
             };
-            self.calls.spawn(async move { (id, call.run(request).await) });
+            let span = tracing::debug_span!(
+                "call",
+                id = format_args!("{:016x}", u64::from_be_bytes(id)),
+                method = Empty,
+                rune = Empty
+            );
+            self.calls.spawn(async move { (id, call.run(request).await) }.instrument(span));
         }
     }
 
@@ -419,7 +427,10 @@ fn answer(taken: &Taken, failure: &Failure) -> Vec<u8> {
 impl Over {
     fn reply(self) -> Vec<u8> {
         match self {
-            Over::TooLarge => Refusal::malformed("Request too large").reply(),
+            Over::TooLarge => {
+                METRICS.refusals.count("too large");
+                Refusal::malformed("Request too large").reply()
+            }
             Over::NoRoom | Over::TooMany => Failure::busy("request_memory", RETRY_AFTER).reply("null"),
         }
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use ring::digest::{Context, SHA256};
 use serde::Deserialize;
@@ -78,6 +79,8 @@ pub(crate) struct Subject<'a> {
     /// Node id, 66 hex digits.
     pub(crate) peer: &'a str,
     pub(crate) address: IpAddr,
+    /// When it was there, whole.
+    pub(crate) begun: Instant,
     /// The unique id of the rune, where its authcode is right.
     pub(crate) rune: Option<u64>,
     /// The rune's name.
@@ -228,7 +231,7 @@ impl<'a> Subject<'a> {
     /// A request of which no more is known yet than who sent it.
     pub(crate) fn of(peer: &'a str, address: IpAddr) -> Self {
         let (rune, name, method, class, params) = Default::default();
-        Self { peer, address, rune, name, method, class, params }
+        Self { peer, address, begun: Instant::now(), rune, name, method, class, params }
     }
 
     /// The members that every line about it has.
@@ -276,16 +279,25 @@ impl Outcome {
         }
     }
 
+    /// In a word or two.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Error(_) => "error",
+            Self::Refused(..) => "refused",
+            Self::NotSent(_) => "not sent",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
     /// Its members, each behind a comma.
     pub(super) fn members(self) -> String {
-        let (outcome, code) = match self {
-            Self::Done => ("done", None),
-            Self::Error(code) => ("error", Some(code)),
-            Self::Refused(code, _) => ("refused", Some(code)),
-            Self::NotSent(code) => ("not sent", Some(code)),
-            Self::Unknown(code) => ("unknown", code),
+        let code = match self {
+            Self::Done => None,
+            Self::Error(code) | Self::Refused(code, _) | Self::NotSent(code) => Some(code),
+            Self::Unknown(code) => code,
         };
-        let mut text = format!(",\"outcome\":\"{outcome}\"");
+        let mut text = format!(",\"outcome\":\"{}\"", self.name());
         if let Some(code) = code {
             text.push_str(&format!(",\"code\":{code}"));
         }
@@ -392,6 +404,7 @@ mod tests {
         let subject = Subject {
             peer: "02ab",
             address: "2001:db8::1".parse().unwrap(),
+            begun: Instant::now(),
             rune: Some(7),
             name: Some("Ann's \"phone\"\n\u{202e}\u{1f600}"),
             method: Some("pay"),

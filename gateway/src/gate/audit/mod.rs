@@ -148,7 +148,7 @@ impl Audit {
         stranger: bool,
     ) -> Record {
         let weight = if stranger { Weight::Stranger } else { Weight::Light };
-        Record::new(Arc::clone(&self.queue), weight, subject.members(), None).refused(code, why)
+        Record::new(Arc::clone(&self.queue), weight, subject, subject.members(), None).refused(code, why)
     }
 
     /// Begins to record an allowed request. With `announced` its intent is on disk on return; `None`
@@ -157,10 +157,10 @@ impl Audit {
         let members = subject.members();
         let queue = Arc::clone(&self.queue);
         if !announced {
-            return Some(Record::new(queue, Weight::Light, members, None));
+            return Some(Record::new(queue, Weight::Light, subject, members, None));
         }
         let intent = self.queue.write(Draft::now(Kind::Intent, members.clone())).await?;
-        Some(Record::new(queue, Weight::Heavy, members, Some(intent)))
+        Some(Record::new(queue, Weight::Heavy, subject, members, Some(intent)))
     }
 
     /// Writes what is still to be written.

@@ -4,8 +4,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::line::{Draft, Kind, Outcome, Position};
+use super::line::{Draft, Kind, Outcome, Position, Subject};
 use super::writer::{Queue, Weight};
+use crate::metrics::METRICS;
 
 /// One request under way. Its last line is written when it is dropped; without a reply it counts as
 /// one whose outcome is unknown.
@@ -14,6 +15,9 @@ pub(crate) struct Record {
     queue: Arc<Queue>,
     weight: Weight,
     begun: Instant,
+    class: &'static str,
+    /// Whether it is answered only when something happens.
+    waits: bool,
     members: String,
     /// Where its intent stands, where it has one.
     intent: Option<Position>,
@@ -23,8 +27,16 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(queue: Arc<Queue>, weight: Weight, members: String, intent: Option<Position>) -> Self {
-        Self { queue, weight, begun: Instant::now(), members, intent, outcome: None, bytes: 0 }
+    /// `members`: those of `subject`.
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        weight: Weight,
+        subject: &Subject<'_>,
+        members: String,
+        intent: Option<Position>,
+    ) -> Self {
+        let (begun, class) = (subject.begun, subject.class.unwrap_or_default());
+        Self { queue, weight, begun, class, waits: false, members, intent, outcome: None, bytes: 0 }
     }
 
     /// The hash of the intent's line, 64 hex digits, which the client may keep as a receipt.
@@ -34,8 +46,14 @@ impl Record {
 
     /// Takes note that the request is refused with this code, for this reason in a word or two.
     pub(super) fn refused(mut self, code: i64, why: &'static str) -> Self {
+        METRICS.refusals.count(why);
         self.outcome = Some(Outcome::Refused(code, why));
         self
+    }
+
+    /// Takes note that it is answered only when something happens.
+    pub(crate) fn waits(&mut self) {
+        self.waits = true;
     }
 
     /// Takes note of a part of the reply. The first tells the outcome.
@@ -58,7 +76,10 @@ impl Drop for Record {
             (None, _) => Kind::Call,
         };
         members.push_str(&outcome.members());
-        let (microseconds, bytes) = (self.begun.elapsed().as_micros(), self.bytes);
+        let (took, bytes) = (self.begun.elapsed(), self.bytes);
+        METRICS.call(self.class, outcome.name(), (!self.waits).then_some(took));
+        let microseconds = took.as_micros();
+        tracing::debug!(class = self.class, outcome = outcome.name(), microseconds, bytes, "call ended");
         members.push_str(&format!(",\"duration_us\":{microseconds},\"bytes\":{bytes}"));
         self.queue.note(Draft::now(kind, members), self.weight);
     }

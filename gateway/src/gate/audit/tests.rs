@@ -216,7 +216,16 @@ fn what_is_kept_no_longer_leaves_a_log_that_verifies() {
 fn subject<'a>(rune: u64, method: &'a str, peer: &'a str, params: Fingerprints) -> Subject<'a> {
     let class = Some(if method == "pay" { "spend" } else { "read" });
     let (address, name) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Some("phone"));
-    Subject { peer, address, rune: Some(rune), name, method: Some(method), class, params }
+    Subject {
+        peer,
+        address,
+        begun: Instant::now(),
+        rune: Some(rune),
+        name,
+        method: Some(method),
+        class,
+        params,
+    }
 }
 
 async fn opened(path: &Path) -> (StateDir, Store, Audit) {
