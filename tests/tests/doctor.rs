@@ -286,3 +286,23 @@ async fn the_configuration_has_a_mistake() {
     fs::write(&file, "node = \"demo\"\n").unwrap();
     healthy(&doctor(&setup, &args).await);
 }
+
+#[tokio::test]
+async fn an_older_database_was_put_back() {
+    let setup = served_once().await;
+    let [database, old, newer] = ["state/runeward.db", "old.db", "newer.db"].map(|name| setup.path(name));
+    // Opened and closed once more, so that all it knows is in the one file.
+    sql(&setup, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    fs::copy(&database, &old).unwrap();
+    let (mut gateway, rune) = Gateway::with_rune(setup.clone()).await;
+    let mut client = runeward_tests::Client::connect(&gateway).await;
+    client.call("invoice", serde_json::json!(["1sat", "label", "text"]), &rune).await;
+    gateway.terminate().await;
+    gateway.exited().await;
+    sql(&setup, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    fs::rename(&database, &newer).unwrap();
+    fs::rename(&old, &database).unwrap();
+    fault(&doctor(&setup, &DEMO).await, &["older than its audit log", "put the newer database back"]);
+    fs::rename(&newer, &database).unwrap();
+    healthy(&doctor(&setup, &DEMO).await);
+}

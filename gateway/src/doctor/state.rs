@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Finding;
 use crate::config::{Authority, Config};
+use crate::gate::audit;
 use crate::store::{Inspected, StateDir, StoreError};
 
 /// Less room than this on the disk is a fault, in bytes: where nothing can be recorded commands are refused.
@@ -148,6 +149,9 @@ fn contradictions(config: &Config, dir: &StateDir, inspected: &Inspected) -> Vec
         ));
     } else if let Err(error) = dir.identity() {
         findings.push(Finding::told("state", &error));
+    }
+    if let Err(error) = audit::fits(dir, inspected.audit) {
+        findings.push(Finding::told("audit", &error));
     }
     let secret = inspected.rune_secret.as_deref().filter(|_| config.authority == Authority::Own);
     if let Some(Err(error)) = secret.map(|fingerprint| dir.rune_secret(Some(fingerprint))) {

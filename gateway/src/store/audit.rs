@@ -1,7 +1,7 @@
 //! What the store knows of the audit log.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, StoreError};
 
@@ -15,12 +15,7 @@ pub(crate) struct Anchor {
 impl Store {
     /// The line before the first one kept, and the last one vouched for; `None` while there is no log.
     pub(crate) async fn audit(&self) -> Result<Option<(Anchor, Anchor)>, StoreError> {
-        let rows =
-            sqlx::query("SELECT seq, hash FROM audit ORDER BY name DESC").fetch_all(&self.pool).await?;
-        match rows.as_slice() {
-            [start, head] => Ok(Some((anchor(start)?, anchor(head)?))),
-            _ => Ok(None),
-        }
+        anchors(&mut *self.pool.acquire().await?).await
     }
 
     /// Sets both. On disk on return.
@@ -55,6 +50,16 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+}
+
+pub(super) async fn anchors(
+    connection: &mut SqliteConnection,
+) -> Result<Option<(Anchor, Anchor)>, StoreError> {
+    let rows = sqlx::query("SELECT seq, hash FROM audit ORDER BY name DESC").fetch_all(connection).await?;
+    match rows.as_slice() {
+        [start, head] => Ok(Some((anchor(start)?, anchor(head)?))),
+        _ => Ok(None),
     }
 }
 

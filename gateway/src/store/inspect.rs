@@ -2,6 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::audit::{Anchor, anchors};
 use super::backup::read_only;
 use super::{StateDir, StoreError};
 
@@ -15,6 +16,8 @@ pub(crate) struct Inspected {
     pub(crate) rune_secret: Option<String>,
     /// Whether it was restored, and nobody has accepted that yet.
     pub(crate) restored: bool,
+    /// The first and the last line of the audit log that it knows of.
+    pub(crate) audit: Option<(Anchor, Anchor)>,
     /// The latest time that decisions were made by, in UNIX seconds.
     pub(crate) mark: u64,
 }
@@ -49,6 +52,7 @@ impl StateDir {
             authority: bound(&mut connection, "authority").await?,
             rune_secret: bound(&mut connection, "rune_secret").await?,
             restored: bound(&mut connection, "restored").await?.is_some(),
+            audit: anchors(&mut connection).await.unwrap_or_default(),
             mark: u64::try_from(mark / 1_000_000_000).unwrap_or_default(),
         }))
     }

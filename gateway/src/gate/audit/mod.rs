@@ -185,6 +185,19 @@ pub(crate) fn search(dir: &StateDir, query: &Query, threads: usize) -> Result<Fo
     search::search(&path, &key, query, threads).map_err(|source| AuditError::io(&path, source))
 }
 
+/// Whether the log of a state directory goes on from where its database says, as a daemon that starts makes
+/// sure. `anchors`: what the database says.
+pub(crate) fn fits(dir: &StateDir, anchors: Option<(Anchor, Anchor)>) -> Result<(), AuditError> {
+    let path = dir.audit();
+    if let Some((start, head)) = anchors {
+        return log::check(&path, Known { start: start.into(), head: head.into() }).map(drop);
+    }
+    match LogFile::all(&path).map_err(|source| AuditError::io(&path, source))?.last() {
+        Some(newest) => Err(AuditError::OldDatabase { head: 0, committed: newest.first }),
+        None => Ok(()),
+    }
+}
+
 /// Whether the log of a state directory is what was written; works beside a running gateway.
 pub(crate) async fn verify(dir: &StateDir, store: &Store) -> Result<Verified, AuditError> {
     let known = known(dir, store).await?;
