@@ -19,22 +19,19 @@ const OTHER_FILES: u64 = 1024;
 
 /// Whether as many files may be open as connections are allowed. The gateway raises the soft limit by itself.
 pub(super) fn files(config: &Config) -> Finding {
-    let needed = config.limits.connections as u64 + OTHER_FILES;
+    let Some(connections) = config.limits.connections.get().map(|most| u64::from(most.get())) else {
+        return Finding::good("files", "as many connections are taken in as there are files for".to_owned());
+    };
+    let needed = connections + OTHER_FILES;
     match getrlimit(Resource::Nofile).maximum {
         Some(most) if most < needed => Finding::fault(
             "files",
-            format!(
-                "{most} may be open at once, and {} connections may take {needed}",
-                config.limits.connections
-            ),
+            format!("{most} may be open at once, and {connections} connections may take {needed}"),
             format!(
                 "allow more (`LimitNOFILE={needed}` in the unit, `ulimit -Hn {needed}` in a shell), or set fewer connections in [limits]"
             ),
         ),
-        _ => Finding::good(
-            "files",
-            format!("enough may be open for {} connections", config.limits.connections),
-        ),
+        _ => Finding::good("files", format!("enough may be open for {connections} connections")),
     }
 }
 
