@@ -1,16 +1,17 @@
 //! The daemon put together: state, node, gate, listening sockets, and an orderly end.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::address;
-use crate::config::{Authority, Config, NodeChoice};
+use crate::config::{Authority, Config, Limits, NodeChoice};
+use crate::descriptors;
 use crate::gate::audit::AuditError;
 use crate::gate::{CreateError, Gate, Wanted};
 use crate::http::Access;
@@ -18,6 +19,7 @@ use crate::listen::{self, Port};
 use crate::metrics;
 use crate::node::demo::{self, DemoNode};
 use crate::node::{Node, NotReady};
+use crate::panics;
 use crate::peer::{Pool, Shared};
 use crate::shutdown;
 use crate::store::{StateDir, StoreError};
@@ -70,6 +72,12 @@ pub enum DaemonError {
     /// The demo's rune cannot be made.
     #[error("cannot make a rune to try: {0}")]
     DemoRune(String),
+    /// It ran to its end, but parts of it did not.
+    #[error("{0} panics while it ran; the log says where: please report them")]
+    Panicked(
+        /// How many.
+        u64,
+    ),
     /// The system does not let us wait for signals, or print.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -78,7 +86,6 @@ pub enum DaemonError {
 /// Serves until SIGINT or SIGTERM. `ready_json`: one line of JSON on stdout once connections are
 /// accepted, and no words.
 pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonError> {
-    allow_many_files();
     let dir = StateDir::open(&config.state_dir)?;
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
@@ -148,13 +155,8 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
         access: Access::new(hosts, config.allow_origin.clone()),
         proxies: config.proxies.clone(),
     };
-    let shared = Arc::new(Shared {
-        identity,
-        gate,
-        node,
-        requests: Arc::new(Pool::new(config.limits)),
-        limits: config.limits,
-    });
+    let limits = Limits { connections: descriptors::fit(config.limits.connections), ..config.limits };
+    let shared = Arc::new(Shared { identity, gate, node, requests: Arc::new(Pool::new(limits)), limits });
 
     let (trigger, shutdown) = shutdown::pair();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -164,7 +166,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
         let shared = Arc::clone(&shared);
         async move { tokio::join!(shared.gate.runes().watch(), watch_node(&shared), watch_tls(tls)) }
     });
-    let serving = tokio::spawn(listen::serve(listeners, port, config.limits, Arc::clone(&shared), shutdown));
+    let serving = tokio::spawn(listen::serve(listeners, port, limits, Arc::clone(&shared), shutdown));
     systemd::notify(systemd::READY);
     match (ready_json, demo.is_some()) {
         (true, _) => ready.print_json()?,
@@ -189,14 +191,9 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     shared.gate.runes().clock().save().await;
     shared.gate.close().await;
     drop(demo);
-    Ok(())
-}
-
-/// Every connection is a file: as many may be open as the system lets us have.
-fn allow_many_files() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "no more files may be open at once than before");
+    match panics::count() {
+        0 => Ok(()),
+        count => Err(DaemonError::Panicked(count)),
     }
 }
 
@@ -306,31 +303,31 @@ impl Ready {
     }
 
     fn introduce(&self, config: &Config) {
-        eprintln!("{self}");
+        say(format_args!("{self}"));
         match config.authority {
             Authority::Own => {
-                eprintln!("Hand out a rune:");
-                eprintln!(
+                say(format_args!("Hand out a rune:"));
+                say(format_args!(
                     "  {} rune create{} --restrict 'method=getinfo'",
                     command(),
                     state_dir_flag(config)
-                );
+                ));
             }
-            Authority::Node => eprintln!("Every rune the node gives out is honoured here."),
+            Authority::Node => say(format_args!("Every rune the node gives out is honoured here.")),
         }
     }
 
     fn introduce_demo(&self, config: &Config, rune: &str) {
-        eprintln!("{self}");
-        eprintln!("A rune that allows everything on this demo node:\n  {rune}\n");
-        eprintln!("Try it, in another terminal:");
-        eprintln!("  {} call '{}&rune={rune}' getinfo\n", command(), self.uri);
-        eprintln!("Narrow it, then try again:");
-        eprintln!("  {} rune restrict {rune} --restrict 'method=getinfo'", command());
-        eprintln!("Pair a device by a QR code:");
-        eprintln!("  {} pair{}", command(), state_dir_flag(config));
-        eprintln!("See and revoke what was handed out:");
-        eprintln!("  {} rune list{}", command(), state_dir_flag(config));
+        say(format_args!("{self}"));
+        say(format_args!("A rune that allows everything on this demo node:\n  {rune}\n"));
+        say(format_args!("Try it, in another terminal:"));
+        say(format_args!("  {} call '{}&rune={rune}' getinfo\n", command(), self.uri));
+        say(format_args!("Narrow it, then try again:"));
+        say(format_args!("  {} rune restrict {rune} --restrict 'method=getinfo'", command()));
+        say(format_args!("Pair a device by a QR code:"));
+        say(format_args!("  {} pair{}", command(), state_dir_flag(config)));
+        say(format_args!("See and revoke what was handed out:"));
+        say(format_args!("  {} rune list{}", command(), state_dir_flag(config)));
     }
 }
 
@@ -350,6 +347,11 @@ impl std::fmt::Display for Ready {
         }
         Ok(())
     }
+}
+
+/// A line for whoever started it, on stderr; lost where nobody reads that.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// How this program was called, to be pasted.

@@ -13,7 +13,8 @@
 //! - `metrics`: what is counted, and the operator's address where it is told. Everything may count.
 //! - `doctor`: what keeps a gateway from serving, and what mends it.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
-//!   `systemd`: who is told of it; `rate`: so many a second; `shown`: what errors quote.
+//!   `systemd`: who is told of it; `rate`: so many a second; `descriptors`: enough for those who are in; `panics`:
+//!   none passes unnoticed; `shown`: what errors quote.
 
 mod address;
 mod cli;
@@ -21,12 +22,14 @@ mod client;
 mod config;
 mod daemon;
 mod date;
+mod descriptors;
 mod doctor;
 mod gate;
 mod http;
 mod listen;
 mod metrics;
 mod node;
+mod panics;
 mod peer;
 mod rate;
 mod shown;

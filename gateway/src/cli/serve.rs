@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failed, print};
 use crate::config::{LogFormat, Settings};
-use crate::daemon;
+use crate::{daemon, panics};
 
 /// The daemon's flags.
 #[derive(Args, Clone, Default)]
@@ -29,13 +29,18 @@ impl Serve {
         }
         let config = self.settings.complete(demo)?;
         log(config.log);
+        panics::watch();
         Ok(daemon::run(config, self.ready_json).await?)
     }
 }
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, on a full disk, is lost: to tell of it on stderr would panic.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Pretty => {
             let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -144,6 +144,13 @@ impl Limit {
         self.0
     }
 
+    /// This limit, or so many where that is less, and one at least.
+    pub(crate) fn at_most(self, most: usize) -> Self {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+        Self(Some(self.0.map_or(most, |limit| limit.min(most))))
+    }
+
     /// The most there may be.
     pub(crate) fn most(self) -> usize {
         self.0.map_or(usize::MAX, |most| usize::try_from(most.get()).unwrap_or(usize::MAX))

@@ -11,18 +11,16 @@ use super::Finding;
 use crate::address;
 use crate::client::{Client, Transport, Uri};
 use crate::config::Config;
+use crate::descriptors;
 use crate::listen;
 use crate::tls;
 
-/// Files open beside connections: sockets to the node, the database, the log.
-const OTHER_FILES: u64 = 1024;
-
 /// Whether as many files may be open as connections are allowed. The gateway raises the soft limit by itself.
 pub(super) fn files(config: &Config) -> Finding {
-    let Some(connections) = config.limits.connections.get().map(|most| u64::from(most.get())) else {
+    let Some(connections) = config.limits.connections.get() else {
         return Finding::good("files", "as many connections are taken in as there are files for".to_owned());
     };
-    let needed = connections + OTHER_FILES;
+    let needed = descriptors::wanted(config.limits.connections.most());
     match getrlimit(Resource::Nofile).maximum {
         Some(most) if most < needed => Finding::fault(
             "files",

@@ -33,6 +33,9 @@ const CALLS: usize = 64;
 /// Calls under way at once that wait for something to happen. Apart, so that they hold up no others.
 const WAITING_CALLS: usize = 512;
 
+/// Sockets that calls can have open at once.
+pub(crate) const SOCKETS: usize = CALLS + WAITING_CALLS;
+
 /// Sockets kept open between calls.
 const IDLE_SOCKETS: usize = 32;
 
