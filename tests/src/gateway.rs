@@ -87,6 +87,11 @@ impl Setup {
         self
     }
 
+    /// Every command starts from a shell that has run this first, such as `ulimit -n 64`.
+    pub fn after(self, shell: &str) -> Self {
+        self.through(&["sh", "-c", &format!("{shell}\nexec \"$0\" \"$@\"")])
+    }
+
     /// A configuration file with this text.
     pub fn config(self, toml: &str) -> Self {
         let path = self.dir.path().join("runeward.toml");
@@ -193,11 +198,13 @@ impl Setup {
         }
         let output =
             within(&format!("`runeward {}` ends", args.join(" ")), child.wait_with_output()).await.unwrap();
-        CliOutput {
+        let output = CliOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        };
+        assert!(!output.stderr.contains(PANICKED), "{output:?}");
+        output
     }
 
     /// Runs `runeward rune …` on this setup's state dir.
@@ -240,11 +247,10 @@ impl CliOutput {
     }
 
     /// Asserts a failure with this exit status whose stderr has each of `phrases` (any case),
-    /// nothing on stdout and no trace of a panic.
+    /// and nothing on stdout.
     pub fn assert_refused(&self, code: i32, phrases: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
         assert_eq!(self.stdout, "", "results only on stdout: {self:?}");
-        assert!(!self.stderr.contains("panicked"), "{self:?}");
         let text = self.stderr.to_lowercase();
         for phrase in phrases {
             assert!(text.contains(&phrase.to_lowercase()), "no `{phrase}` in: {self:?}");
@@ -271,7 +277,20 @@ pub struct Ready {
     pub metrics: Option<SocketAddr>,
 }
 
-/// A running daemon. Killed when dropped; its log is printed when the test fails.
+/// Where a gateway is.
+#[derive(Clone, Debug)]
+pub struct At {
+    /// The first address listened on.
+    pub address: SocketAddr,
+    /// 66 hex digits.
+    pub node_id: String,
+}
+
+/// In the log of a daemon, or on the stderr of a command, that panicked.
+const PANICKED: &str = "panicked";
+
+/// A running daemon. Killed when dropped; its log is printed when the test fails, which it does where
+/// the daemon panicked.
 pub struct Gateway {
     setup: Setup,
     child: Child,
@@ -328,6 +347,11 @@ impl Gateway {
         self.ready.listen[0]
     }
 
+    /// Where it is, for tasks that outlive a borrow of it.
+    pub fn at(&self) -> At {
+        At { address: self.address(), node_id: self.ready.node_id.clone() }
+    }
+
     /// The gateway's node id.
     pub fn node_id(&self) -> &str {
         &self.ready.node_id
@@ -355,8 +379,17 @@ impl Gateway {
 
     /// Resident memory in bytes.
     pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory there was, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib * 1024
     }
@@ -421,6 +454,8 @@ impl Drop for Gateway {
             // A moment for the last lines to reach the file.
             std::thread::sleep(Duration::from_millis(100));
             eprintln!("--- the gateway's log ---\n{}---", self.log());
+        } else {
+            assert!(!self.log().contains(PANICKED), "the gateway's log:\n{}", self.log());
         }
     }
 }

@@ -472,7 +472,7 @@ impl Drop for Mounted {
 #[tokio::test]
 async fn files_that_may_not_grow_stop_what_must_be_on_record() {
     // A write beyond the limit is then an error rather than the end.
-    let setup = Setup::bare().through(&["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+    let setup = Setup::bare().after("trap '' XFSZ");
     let limit = |gateway: &Gateway, bytes: &str| {
         let (pid, limit) = (gateway.pid().to_string(), format!("--fsize={bytes}:"));
         let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status();

@@ -3,7 +3,7 @@
 
 use runeward_noise::{Reader, Writer, accept};
 use runeward_tests::client::{self, EMPTY_INIT, REPLY_LAST, REPLY_MORE, identity};
-use runeward_tests::{Answer, Client, End, FakeNode};
+use runeward_tests::{Answer, Client, End, FakeNode, Gateway};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
@@ -112,6 +112,14 @@ async fn the_client_puts_parts_together() {
     assert_eq!((second.id, second.text()), (2, "[1]"));
     assert_eq!(client.next_reply().await.unwrap_err(), End::Clean);
     assert_eq!(client.begun(3), 1);
+}
+
+#[tokio::test]
+#[should_panic(expected = "the gateway's log")]
+async fn a_panic_of_the_gateway_fails_the_test() {
+    let (gateway, _) = Gateway::demo().await;
+    let log = gateway.setup().path("stderr.log");
+    std::fs::write(log, "ERROR panicked: a fault of this program place=x.rs:1:1").unwrap();
 }
 
 #[test]
