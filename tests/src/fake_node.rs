@@ -64,6 +64,7 @@ struct Script {
     answers: HashMap<String, Answer>,
     otherwise: Option<Answer>,
     requests: Vec<String>,
+    forgets: bool,
     connections: usize,
 }
 
@@ -109,6 +110,11 @@ impl FakeNode {
     /// From now on any method without a script of its own is answered so.
     pub fn otherwise(&self, answer: Answer) {
         self.script.lock().unwrap().otherwise = Some(answer);
+    }
+
+    /// From now on requests are answered and not kept: for tests that make very many.
+    pub fn keep_no_requests(&self) {
+        self.script.lock().unwrap().forgets = true;
     }
 
     /// How often `method` was called.
@@ -202,7 +208,9 @@ async fn serve(mut stream: UnixStream, script: Arc<Mutex<Script>>) {
         let method = request["method"].as_str().unwrap_or_default();
         let answer = {
             let mut script = script.lock().unwrap();
-            script.requests.push(text.clone());
+            if !script.forgets {
+                script.requests.push(text.clone());
+            }
             let known = script.answers.get(method).or(script.otherwise.as_ref());
             let unknown = || Answer::Error(-32601, format!("Unknown command '{method}'"));
             known.cloned().unwrap_or_else(unknown)

@@ -4,6 +4,7 @@
 //! - [`gateway`]: the daemon `runeward` as a child process, and its command line.
 //! - [`client`]: a raw BOLT 8 peer over TCP or WebSocket that says exactly what a test wants said.
 //! - [`fake_node`]: a scripted node behind a UNIX socket, well-behaved or not.
+//! - [`hostile`]: strangers that misbehave at every layer, and honest clients beside them.
 //! - [`http`]: plain HTTP bytes, for what happens before (or instead of) a WebSocket.
 //! - [`invoices`]: the plainest exchange, for tests of what surrounds it.
 //! - [`stream`]: a WebSocket as a byte stream, and a tap that notes how bytes arrive.
@@ -15,6 +16,7 @@
 pub mod client;
 pub mod fake_node;
 pub mod gateway;
+pub mod hostile;
 pub mod http;
 pub mod invoices;
 pub mod recorded;
