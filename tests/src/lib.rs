@@ -11,6 +11,7 @@
 //! - [`runes`]: runes read and narrowed on the client's side.
 //! - [`recorded`]: the tables under `conformance/`.
 //! - [`rpc`]: a node's own socket, with no gateway in between.
+//! - [`weather`]: a bad network before the gateway.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod client;
@@ -23,6 +24,7 @@ pub mod recorded;
 pub mod rpc;
 pub mod runes;
 pub mod stream;
+pub mod weather;
 
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ pub use client::{Client, End, Reply};
 pub use fake_node::{Answer, FakeNode};
 pub use gateway::{CliOutput, Gateway, Setup};
 pub use rpc::Rpc;
+pub use weather::Weather;
 
 /// How long a test waits for what must come. Only a failure ever takes this long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
