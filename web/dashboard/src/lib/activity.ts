@@ -13,6 +13,8 @@ export interface Entry {
   /** What sending it cost. */
   fee: number | undefined
   text: string
+  /** What an invoice is called at the node. */
+  label: string | undefined
   /** UNIX seconds. */
   at: number
   paymentHash: string
@@ -74,6 +76,12 @@ export async function activity(node: Node): Promise<Entry[]> {
   return [...received, ...sent].sort((a, b) => b.at - a.at)
 }
 
+/** Invoices that wait to be paid, the newest first. */
+export async function openInvoices(node: Node): Promise<Entry[]> {
+  if (!node.can('listinvoices')) return []
+  return (await invoices(node)).filter(({ state }) => state === 'waiting').sort((a, b) => b.at - a.at)
+}
+
 /** What has become of one payment: its records, of which there may be several tries. */
 export async function paymentsFor(node: Node, paymentHash: string): Promise<Entry[]> {
   const method = node.first('listpays', 'listsendpays') ?? 'listpays'
@@ -121,6 +129,7 @@ function receivedEntry(invoice: Invoice): Entry {
     msat: toMsat(invoice.amount_received_msat ?? invoice.amount_msat),
     fee: undefined,
     text: invoice.description || invoice.label,
+    label: invoice.label,
     at: invoice.paid_at ?? madeAt(invoice.bolt11) ?? invoice.expires_at,
     paymentHash: invoice.payment_hash,
     preimage: invoice.payment_preimage,
@@ -140,6 +149,7 @@ function sentEntry(payment: Payment): Entry {
     msat,
     fee: payment.status === 'complete' ? sent - msat : undefined,
     text: payment.description || payment.label || '',
+    label: undefined,
     at: payment.completed_at ?? payment.created_at,
     paymentHash: payment.payment_hash,
     preimage: payment.preimage ?? payment.payment_preimage,
