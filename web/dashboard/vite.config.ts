@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'
@@ -25,7 +27,7 @@ const FIRST_LOAD = 150_000
 export default defineConfig({
   // Any folder of any host will do.
   base: './',
-  plugins: [svelte(), policy(), firstLoad()],
+  plugins: [svelte(), policy(), firstLoad(), compressed()],
   // One copy, the client's and ours.
   resolve: { dedupe: ['@noble/hashes'] },
   server: { fs: { allow: ['../..'] } },
@@ -80,6 +82,24 @@ function firstLoad(): Plugin {
       const told = `first load: ${(total / 1000).toFixed(1)} kB gzipped in ${names.size} files, of ${FIRST_LOAD / 1000} kB`
       if (total > FIRST_LOAD) this.error(`${told}: too much`)
       console.log(told)
+    },
+  }
+}
+
+/** Lays each file beside itself once more, gzipped, for servers that send it so; what does not shrink stays alone. */
+function compressed(): Plugin {
+  return {
+    name: 'compressed',
+    apply: 'build',
+    closeBundle() {
+      const { outDir } = this.environment.config.build
+      for (const name of readdirSync(outDir, { recursive: true, encoding: 'utf8' })) {
+        if (!/\.(html|js|css|svg|txt|webmanifest)$/.test(name)) continue
+        const path = join(outDir, name)
+        const content = readFileSync(path)
+        const packed = gzipSync(content, { level: 9 })
+        if (packed.length < content.length) writeFileSync(`${path}.gz`, packed)
+      }
     },
   }
 }
