@@ -4,12 +4,13 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web service deny advisories bench fuzz rust
+.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web dashboard service deny advisories bench fuzz rust
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
 NODE := tests/interop/node
 CLIENT := web/client
+DASHBOARD := web/dashboard
 VENV := $(TARGET)/interop-python
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
@@ -41,10 +42,10 @@ have = @command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1
 help: ## Lists these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: rust ## Builds the gateway and starts it before a demo node; it prints what to paste (ARGS=… go to `runeward demo`)
+run: rust dashboard ## Builds the gateway and starts it before a demo node; it prints a link that opens it (ARGS=… go to `runeward demo`)
 	cargo run --release --locked -p runeward -- demo $(ARGS)
 
-release: rust ## Builds the one binary there is to hand on, and says how large it is and what it needs
+release: rust dashboard ## Builds the one binary there is to hand on, and says how large it is and what it needs
 	cargo build --release --locked -p runeward
 	@echo "$(TARGET)/release/runeward: $$(($$(stat -c %s $(TARGET)/release/runeward) / 1048576)) MiB; beside the kernel it needs"
 	@ldd $(TARGET)/release/runeward
@@ -66,7 +67,7 @@ uninstall: ## Removes what `make install` put there; configuration and state sta
 $(TARGET)/release/runeward:
 	$(MAKE) release
 
-test: fmt lint unit doc interop web service deny ## Everything CI checks
+test: dashboard fmt lint unit doc interop web service deny ## Everything CI checks
 
 fmt: rust
 	cargo fmt --all --check
@@ -94,10 +95,18 @@ interop-python: rust $(VENV)/bin/pytest
 	cargo build --workspace --locked
 	cd tests/interop/python && $(INTEROP) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/pytest
 
-web: rust $(CLIENT)/node_modules/.package-lock.json ## The JavaScript client: built, then tested in Node and a browser
-	$(call need,command -v chromium,chromium)
+web: rust dashboard ## The JavaScript client and the dashboard: built, then tested in Node and a browser
+	$(call need,command -v chromium && command -v certutil && command -v openssl,chromium libnss3-tools openssl)
 	cargo build --workspace --locked
 	cd $(CLIENT) && npm run build && $(INTEROP) npm test
+	cd $(DASHBOARD) && npm run check && $(INTEROP) npm test
+
+dashboard: $(DASHBOARD)/dist/index.html ## The dashboard: built, for the gateway to be built with, and for any static host
+
+$(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json \
+		$(shell find $(CLIENT)/src $(DASHBOARD)/src $(DASHBOARD)/public $(DASHBOARD)/*.* -type f)
+	cd $(CLIENT) && npm run build
+	cd $(DASHBOARD) && npm run build
 
 service: ## The systemd unit: what it leaves open must be little (exposure below 2)
 	$(call need,command -v systemd-analyze,systemd)
@@ -133,7 +142,7 @@ rust:
 	$(call need,command -v cc,build-essential)
 	$(call have,cargo,see https://rustup.rs)
 
-$(NODE)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package-lock.json
+$(NODE)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json $(DASHBOARD)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package-lock.json
 	$(call have,npm,install Node.js 20.19 or newer from https://nodejs.org)
 	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -1,8 +1,10 @@
-//! HTTP/1.1 on the gateway's port: the upgrade to WebSocket, on any path, and a page that says so.
+//! HTTP/1.1 on the gateway's port: the upgrade to WebSocket, on any path, and the dashboard.
 
 mod origin;
+mod site;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -14,25 +16,27 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::websocket::WebSocket;
 use origin::Refused;
+use site::SITE;
 
 pub(crate) use origin::Access;
 
 /// Most bytes a request's head may have.
 const MAX_HEAD: usize = 8 * 1024;
 
-const PAGE: &str = "This is a Runeward gateway.\n\
-    It speaks the Lightning transport (BOLT 8), over TCP or over WebSocket on any path of this port.\n\
-    Point a commando client here.\n";
-
-/// Answers HTTP on a stream until it becomes a WebSocket; `None` where it never does. Sets no deadline.
-pub(crate) async fn upgrade<S>(stream: S, access: &Access) -> Result<Option<WebSocket<S>>, hyper::Error>
+/// Answers HTTP on a stream until it becomes a WebSocket; `None` where it never does. A request's head may take as long
+/// as `patience`; for the answer no deadline is set.
+pub(crate) async fn upgrade<S>(
+    stream: S,
+    access: &Access,
+    patience: Duration,
+) -> Result<Option<WebSocket<S>>, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -43,6 +47,8 @@ where
     });
     http1::Builder::new()
         .max_buf_size(MAX_HEAD)
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await?;
@@ -60,7 +66,8 @@ fn respond(
 ) -> Response<Full<Bytes>> {
     let headers = request.headers();
     if !has_token(headers, &UPGRADE, "websocket") {
-        return access.page(headers).map_or_else(refuse, |()| page(StatusCode::OK, PAGE));
+        let answer = |()| SITE.answer(request.method(), request.uri().path(), headers);
+        return access.page(headers).map_or_else(refuse, answer);
     }
     if let Err(refused) = access.upgrade(headers) {
         return refuse(refused);

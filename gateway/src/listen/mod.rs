@@ -27,6 +27,9 @@ use crate::shutdown::Shutdown;
 use limits::{Admission, Admissions};
 use paced::Bandwidth;
 
+/// How long pages may take to be asked for and sent: a slow phone's time for the whole dashboard.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The first byte of TLS: the content type of a handshake record (RFC 8446 §5.1).
 const TLS: u8 = 0x16;
 
@@ -160,13 +163,14 @@ type Serving = BoxFuture<'static, ()>;
 /// Opens the connection and serves it.
 async fn connect(stream: TcpStream, mut caller: Caller, door: Arc<Door>) {
     let deadline = Instant::now() + door.handshake_timeout;
+    serve_in_time(deadline, open(stream, &mut caller, &door, deadline)).await;
+}
+
+/// Waits until it is known how to serve a connection, but not for long, then serves it.
+async fn serve_in_time(deadline: Instant, opening: impl Future<Output = Option<Serving>>) {
     // In a box of its own, so that a connection that idles for days holds nothing of how it began.
-    match Box::pin(timeout_at(deadline, open(stream, &mut caller, &door))).await {
-        Ok(Some(serving)) => {
-            METRICS.handshakes.count("done");
-            let _open = Held::new(&METRICS.connections);
-            serving.await;
-        }
+    match Box::pin(timeout_at(deadline, opening)).await {
+        Ok(Some(serving)) => serving.await,
         Ok(None) => METRICS.handshakes.count("not done"),
         Err(_) => {
             METRICS.handshakes.count("timed out");
@@ -176,17 +180,22 @@ async fn connect(stream: TcpStream, mut caller: Caller, door: Arc<Door>) {
 }
 
 /// Finds out where the connection comes from and what it speaks, and does the handshake.
-async fn open(mut stream: TcpStream, caller: &mut Caller, door: &Door) -> Option<Serving> {
+async fn open(
+    mut stream: TcpStream,
+    caller: &mut Caller,
+    door: &Arc<Door>,
+    deadline: Instant,
+) -> Option<Serving> {
     if caller.proxied {
         learn_address(&mut stream, caller).await?;
     }
-    let address = caller.address.ip();
+    let newcomer = Newcomer { address: caller.address.ip(), door: Arc::clone(door), deadline };
     let mut first = [0];
     let peeked = stream.peek(&mut first).await;
     let stream = door.bandwidth.pace(stream);
     match (peeked, first, &door.port.tls) {
-        (Ok(1), [TLS], Some(tls)) => secure(tls, stream, address, door).await,
-        (Ok(1), [first], _) => speak(first, stream, address, door).await,
+        (Ok(1), [TLS], Some(tls)) => newcomer.secure(tls, stream).await,
+        (Ok(1), [first], _) => newcomer.speak(first, stream).await,
         _ => None,
     }
 }
@@ -205,64 +214,83 @@ async fn learn_address(stream: &mut TcpStream, caller: &mut Caller) -> Option<()
     admitted.map_err(|limit| tracing::debug!(limit, "connection refused")).ok()
 }
 
-/// Does the TLS handshake, then what is inside: whatever could come without TLS.
-async fn secure<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    tls: &TlsAcceptor,
-    stream: S,
+/// A connection that has not been opened yet, but for its stream.
+struct Newcomer {
     address: IpAddr,
-    door: &Door,
-) -> Option<Serving> {
-    let secured = async {
-        // A TLS stream is large, and moves through every future below.
-        let mut stream = Box::new(tls.accept(stream).await?);
-        let first = stream.fill_buf().await?.first().copied();
-        Ok::<_, std::io::Error>((stream, first))
-    };
-    match secured.await {
-        Ok((stream, first)) => speak(first?, stream, address, door).await,
-        Err(error) => {
-            tracing::debug!(%error, "bad TLS");
-            None
-        }
-    }
+    door: Arc<Door>,
+    /// When its handshake must be done.
+    deadline: Instant,
 }
 
-/// Opens a stream whose first byte tells whether it is BOLT 8 or HTTP.
-async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    first: u8,
-    stream: S,
-    address: IpAddr,
-    door: &Door,
-) -> Option<Serving> {
-    match first {
-        0 => handshake(stream, address, door).await,
-        letter if letter.is_ascii_alphabetic() => match http::upgrade(stream, &door.port.access).await {
-            Ok(stream) => handshake(stream?, address, door).await,
+impl Newcomer {
+    /// Does the TLS handshake, then what is inside: whatever could come without TLS.
+    async fn secure<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        tls: &TlsAcceptor,
+        stream: S,
+    ) -> Option<Serving> {
+        let secured = async {
+            // A TLS stream is large, and moves through every future below.
+            let mut stream = Box::new(tls.accept(stream).await?);
+            let first = stream.fill_buf().await?.first().copied();
+            Ok::<_, std::io::Error>((stream, first))
+        };
+        match secured.await {
+            Ok((stream, first)) => self.speak(first?, stream).await,
             Err(error) => {
-                tracing::debug!(%error, "bad HTTP");
+                tracing::debug!(%error, "bad TLS");
                 None
             }
-        },
-        _ => {
-            tracing::debug!("neither BOLT 8 nor HTTP");
-            None
         }
     }
-}
 
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    address: IpAddr,
-    door: &Door,
-) -> Option<Serving> {
-    match peer::accept(stream, address, Arc::clone(&door.shared)).await {
-        Ok(peer) => {
-            tracing::Span::current().record("peer", display(peer.node_id()));
-            Some(Box::pin(peer.serve(door.shutdown.clone())))
+    /// Opens a stream whose first byte tells whether it is BOLT 8 or HTTP.
+    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        first: u8,
+        stream: S,
+    ) -> Option<Serving> {
+        match first {
+            0 => self.handshake(stream).await,
+            letter if letter.is_ascii_alphabetic() => Some(Box::pin(self.browse(stream))),
+            _ => {
+                tracing::debug!("neither BOLT 8 nor HTTP");
+                None
+            }
         }
-        Err(error) => {
-            tracing::debug!(%error, "handshake failed");
-            None
+    }
+
+    /// Answers HTTP, and serves the WebSocket it becomes. The deadline is for all but the sending of pages.
+    async fn browse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let patience = self.deadline.saturating_duration_since(Instant::now());
+        let upgrade = http::upgrade(stream, &self.door.port.access, patience);
+        match Box::pin(timeout(PAGE_TIMEOUT, upgrade)).await {
+            Ok(Ok(Some(stream))) => serve_in_time(self.deadline, self.handshake(stream)).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "bad HTTP"),
+            Err(_) => tracing::debug!("pages took too long"),
+        }
+    }
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+    ) -> Option<Serving> {
+        let Door { shared, shutdown, .. } = &*self.door;
+        match peer::accept(stream, self.address, Arc::clone(shared)).await {
+            Ok(peer) => {
+                tracing::Span::current().record("peer", display(peer.node_id()));
+                METRICS.handshakes.count("done");
+                let (open, shutdown) = (Held::new(&METRICS.connections), shutdown.clone());
+                Some(Box::pin(async move {
+                    let _open = open;
+                    peer.serve(shutdown).await;
+                }))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "handshake failed");
+                None
+            }
         }
     }
 }
