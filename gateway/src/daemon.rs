@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::address;
-use crate::config::{Authority, Config, Limits, NodeChoice};
+use crate::client::{Link, link};
+use crate::config::{Authority, Certificate, Config, Limits, NodeChoice};
 use crate::descriptors;
 use crate::gate::audit::AuditError;
-use crate::gate::{CreateError, Gate, Wanted};
+use crate::gate::{CreateError, Gate, OfferError, Preset, Template, Wanted};
 use crate::http::Access;
 use crate::listen::{self, Port};
 use crate::metrics;
@@ -21,6 +22,7 @@ use crate::node::demo::{self, DemoNode};
 use crate::node::{Node, NotReady};
 use crate::panics;
 use crate::peer::{Pool, Shared};
+use crate::qr;
 use crate::shutdown;
 use crate::store::{StateDir, StoreError};
 use crate::systemd;
@@ -78,6 +80,9 @@ pub enum DaemonError {
         /// How many.
         u64,
     ),
+    /// The demo's pairing cannot be offered.
+    #[error("cannot offer a pairing to try: {0}")]
+    DemoOffer(String),
     /// The system does not let us wait for signals, or print.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -149,7 +154,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
         metrics: told_at,
         ..Ready::new(&config, identity.node_id().to_string(), &listeners, up, tls.as_ref())?
     };
-    gate.serve_at(Some(&ready.uri)).await?;
+    gate.serve_at(Some(ready.pairs_at(&config))).await?;
     let port = Port {
         tls: tls.as_ref().map(Tls::acceptor),
         access: Access::new(hosts, config.allow_origin.clone()),
@@ -171,7 +176,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     match (ready_json, demo.is_some()) {
         (true, _) => ready.print_json()?,
         (false, true) if config.authority == Authority::Own => {
-            ready.introduce_demo(&config, &demo_rune(&shared.gate).await?);
+            ready.introduce_demo(&config, &demo_rune(&shared.gate).await?, &demo_offer(&shared.gate).await?);
         }
         (false, _) => ready.introduce(&config),
     }
@@ -251,6 +256,13 @@ async fn demo_rune(gate: &Gate) -> Result<String, DaemonError> {
     }
 }
 
+/// What a newcomer's phone is offered: to look at everything.
+async fn demo_offer(gate: &Gate) -> Result<String, DaemonError> {
+    let template = Template { preset: Some(Preset::Watch), ..Template::default() };
+    let failed = |error: OfferError| DaemonError::DemoOffer(error.to_string());
+    Ok(gate.runes().offer(&template).await.map_err(failed)?.uri)
+}
+
 /// What there is to say once connections are accepted.
 #[derive(serde::Serialize)]
 struct Ready {
@@ -294,6 +306,15 @@ impl Ready {
         })
     }
 
+    /// The connection string that devices to be paired are given: with TLS where browsers know the certificate; one
+    /// made here they would stop at.
+    fn pairs_at(&self, config: &Config) -> &str {
+        match (&self.uri_wss, &config.certificate) {
+            (Some(uri), Some(Certificate::Files { .. })) => uri,
+            _ => &self.uri,
+        }
+    }
+
     fn print_json(&self) -> io::Result<()> {
         let mut line = serde_json::to_string(self)?;
         line.push('\n');
@@ -317,15 +338,24 @@ impl Ready {
         }
     }
 
-    fn introduce_demo(&self, config: &Config, rune: &str) {
+    /// `rune` allows everything; `offer` is the connection string of a pairing.
+    fn introduce_demo(&self, config: &Config, rune: &str, offer: &str) {
         say(format_args!("{self}"));
-        say(format_args!("A rune that allows everything on this demo node:\n  {rune}\n"));
-        say(format_args!("Try it, in another terminal:"));
+        if let Some(drawn) = link(Link::Pair, offer).and_then(|link| qr::draw(&link).ok()) {
+            say(format_args!("Pair a phone that reaches this machine, within a minute, or later by:"));
+            say(format_args!("  {} pair{}", command(), state_dir_flag(config)));
+            say(format_args!("{}", drawn.trim_end_matches('\n')));
+        }
+        if let Some(link) = link(Link::Connect, &format!("{}&rune={rune}", self.pairs_at(config))) {
+            say(format_args!(
+                "\nOpen the dashboard, connected to this demo node by a rune that allows everything:"
+            ));
+            say(format_args!("  {link}\n"));
+        }
+        say(format_args!("Or call it, in another terminal:"));
         say(format_args!("  {} call '{}&rune={rune}' getinfo\n", command(), self.uri));
         say(format_args!("Narrow it, then try again:"));
         say(format_args!("  {} rune restrict {rune} --restrict 'method=getinfo'", command()));
-        say(format_args!("Pair a device by a QR code:"));
-        say(format_args!("  {} pair{}", command(), state_dir_flag(config)));
         say(format_args!("See and revoke what was handed out:"));
         say(format_args!("  {} rune list{}", command(), state_dir_flag(config)));
     }

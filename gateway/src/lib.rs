@@ -31,6 +31,7 @@ mod metrics;
 mod node;
 mod panics;
 mod peer;
+mod qr;
 mod rate;
 mod shown;
 mod shutdown;

@@ -113,7 +113,9 @@ fn scanned(screen: &str) -> String {
 async fn a_device_is_paired_at_the_terminal() {
     let (gateway, _) = Gateway::demo().await;
     let mut pairing = Pairing::start(gateway.setup(), &["--restrict", "method=getinfo"]);
+    // A link, which is taken like the connection string in it.
     let uri = pairing.line().await;
+    assert!(uri.starts_with(&format!("http://{}/#pair=commando+ws://", gateway.address())), "{uri}");
     let claimed = claim(&gateway, &uri, "phone").await;
     let rune = claimed.line();
     assert!(claimed.stderr.contains("Paired as kitchen phone"), "{claimed:?}");
@@ -261,13 +263,16 @@ async fn the_nodes_own_runes_are_not_paired() {
 #[tokio::test]
 async fn the_advertised_address_is_in_the_qr_code() {
     let gateway = Gateway::start(Setup::demo().arg("--advertise").arg("node.example:9736")).await;
-    let mut pairing = Pairing::start(gateway.setup(), &["--for", "1s"]);
-    let uri = pairing.line().await;
-    let start = format!("commando+ws://node.example:9736?pubkey={}&rune=", gateway.node_id());
-    assert!(uri.starts_with(&start), "{uri}");
-    let end = pairing.end().await;
-    assert_eq!(end.code, 1);
-    assert!(!end.stderr.contains("cannot reach"), "{}", end.stderr);
+    let bare = format!("commando+ws://node.example:9736?pubkey={}&rune=", gateway.node_id());
+    let link = format!("http://node.example:9736/#pair={bare}");
+    for (args, start) in [(&["--for", "1s"][..], &link), (&["--for", "1s", "--uri"], &bare)] {
+        let mut pairing = Pairing::start(gateway.setup(), args);
+        let text = pairing.line().await;
+        assert!(text.starts_with(start), "{text}");
+        let end = pairing.end().await;
+        assert_eq!((end.code, scanned(&end.stderr)), (1, text));
+        assert!(!end.stderr.contains("cannot reach"), "{}", end.stderr);
+    }
 }
 
 #[tokio::test]

@@ -143,6 +143,20 @@ async fn http_is_answered_inside() {
     }
 }
 
+/// A page on https opens no `ws://`; and a certificate that no browser knows is no help to a phone.
+#[tokio::test]
+async fn devices_are_paired_by_tls_where_browsers_know_the_certificate() {
+    let files = with_files(Setup::demo());
+    place(&files, &Authority::new().issue("localhost"));
+    for (setup, scheme) in [(files, "wss"), (self_signed(), "ws")] {
+        let (gateway, admin) = Gateway::with_rune(setup).await;
+        let mut client = Client::connect(&gateway).await;
+        let offer = client.result("runeward-offer", json!({}), &admin).await;
+        let uri = offer["uri"].as_str().unwrap();
+        assert!(uri.starts_with(&format!("commando+{scheme}://{}?", gateway.address())), "{uri}");
+    }
+}
+
 #[tokio::test]
 async fn the_ready_line_says_how_to_come_by_https() {
     let gateway = Gateway::start(self_signed().arg("--advertise").arg("node.example:443")).await;

@@ -53,7 +53,7 @@ pub(super) struct Call {
     #[arg(long, value_name = "JSON")]
     filter: Option<String>,
 
-    /// Take up what the QR code with this text offers, and print the rune got for it. It serves --key
+    /// Take up what the QR code with this text, a link or a connection string, offers, and print the rune got for it. It serves --key
     /// alone; asking again with that key gets the same rune, while the offer lasts.
     #[arg(long, value_name = "URI", conflicts_with_all = ["uri", "method", "params", "rune", "filter"])]
     pair: Option<String>,

@@ -1,6 +1,5 @@
 //! `runeward pair`.
 
-mod qr;
 mod screen;
 
 use std::io::{self, BufRead};
@@ -48,6 +47,11 @@ pub(super) struct Pair {
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     good_for: Option<Duration>,
 
+    /// Put the bare connection string into the QR code, for apps, in place of a link that a phone's own camera opens
+    /// in the dashboard.
+    #[arg(long)]
+    uri: bool,
+
     /// Print a line of JSON for each thing that happens, and no QR code.
     #[arg(long)]
     json: bool,
@@ -85,7 +89,7 @@ impl Pair {
         let mut stop =
             Stop::new().map_err(|error| Failed::Refused(format!("cannot wait for signals: {error}")))?;
         let made = gate.runes().offer(&template).await?;
-        let mut screen = Screen::new(self.json);
+        let mut screen = Screen::new(self.json, self.uri);
         screen.offer(&made)?;
         follow(gate, made.offer_id, &mut screen, &mut stop).await
     }

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use crate::websocket::{self, WebSocket};
-pub(crate) use uri::{Transport, Uri};
+pub(crate) use uri::{Link, Transport, Uri, link};
 
 /// How long connecting may take, the handshake and `init` included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,11 +1,56 @@
 //! The connection strings in use.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use runeward_noise::NodeId;
 use zeroize::Zeroizing;
 
 use crate::address;
+
+/// What a page does with the connection string in a link to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Connects with it.
+    Connect,
+    /// Claims what its rune offers.
+    Pair,
+}
+
+/// The link that opens the dashboard of the gateway a connection string names, with it: a browser sends nobody what
+/// stands behind the `#`. `None` where it names no WebSocket.
+pub(crate) fn link(link: Link, uri: &str) -> Option<String> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let scheme = match scheme {
+        "commando+ws" => "http",
+        "commando+wss" => "https",
+        _ => return None,
+    };
+    let place = rest.split(['/', '?']).next()?;
+    Some(format!("{scheme}://{place}/#{}{uri}", link.mark()))
+}
+
+/// The connection string in a link to a dashboard; another text is one itself.
+fn unlink(text: &str) -> Result<Cow<'_, str>, UriError> {
+    let page = text.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "http" | "https"));
+    let Some((_, fragment)) = text.split_once('#').filter(|_| page) else { return Ok(Cow::Borrowed(text)) };
+    let marks = [Link::Connect.mark(), Link::Pair.mark()];
+    let uri = marks.iter().find_map(|mark| fragment.strip_prefix(mark)).ok_or(UriError::UnknownForm)?;
+    // What passes a link on may escape all of it.
+    match uri.contains("://") {
+        true => Ok(Cow::Borrowed(uri)),
+        false => unescape(uri).map(Cow::Owned).ok_or(UriError::BadEscape("#")),
+    }
+}
+
+impl Link {
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Connect => "connect=",
+            Self::Pair => "pair=",
+        }
+    }
+}
 
 /// The port of forms that may leave it out.
 const DEFAULT_PORT: u16 = 9735;
@@ -40,7 +85,7 @@ pub(crate) enum UriError {
     BadNodeId,
     #[error("the connection string has no host:port where it belongs, such as node.example:9736")]
     BadAddress,
-    #[error("the connection string has a bad %-escape behind {0}=")]
+    #[error("the connection string has a bad %-escape behind {0}")]
     BadEscape(&'static str),
     #[error(
         "this form of connection string is not known; use commando+ws://host:port?pubkey=<node id>&rune=<rune>, lnlink:<node id>@host:port?token=<rune> or <node id>@host:port"
@@ -52,7 +97,8 @@ impl FromStr for Uri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (place, query) = text.trim().split_once('?').unwrap_or((text.trim(), ""));
+        let text = unlink(text.trim())?;
+        let (place, query) = text.split_once('?').unwrap_or((&text, ""));
         let query = Query::parse(query)?;
         let (transport, rest) = match place.split_once("://") {
             Some(("commando+ws", rest)) => (Transport::Ws, rest),
@@ -100,9 +146,9 @@ impl Query {
             let Some((key, value)) = part.split_once('=') else { continue };
             let value = |key| unescape(value).ok_or(UriError::BadEscape(key));
             match key {
-                "pubkey" => query.node_id = Some(value("pubkey")?),
-                "rune" => query.rune = Some(value("rune")?.into()),
-                "token" => query.rune = Some(value("token")?.into()),
+                "pubkey" => query.node_id = Some(value("pubkey=")?),
+                "rune" => query.rune = Some(value("rune=")?.into()),
+                "token" => query.rune = Some(value("token=")?.into()),
                 _ => {}
             }
         }
@@ -169,6 +215,28 @@ mod tests {
     }
 
     #[test]
+    fn links_are_read_as_what_they_hold() {
+        for (uri, page) in [
+            (format!("commando+ws://1.2.3.4:9736?pubkey={ID}&rune=ab-_%3D"), "http://1.2.3.4:9736/"),
+            (format!("commando+wss://[::1]:443/x?pubkey={ID}&rune=r"), "https://[::1]:443/"),
+        ] {
+            for kind in [Link::Connect, Link::Pair] {
+                let made = link(kind, &uri).unwrap();
+                assert_eq!(made, format!("{page}#{}{uri}", kind.mark()));
+                let escaped: String = uri.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                for text in [made.as_str(), &format!(" {made}\n"), &made.replace(&uri, &escaped)] {
+                    assert_eq!(text.parse::<Uri>(), uri.parse(), "{text}");
+                }
+            }
+        }
+        assert_eq!(link(Link::Pair, &format!("lnlink:{ID}@h?token=t")), None);
+        let error = |text: &str| text.parse::<Uri>().unwrap_err();
+        assert_eq!(error("http://h:1/#/access"), UriError::UnknownForm);
+        assert_eq!(error("https://h/#pair="), UriError::NoNodeId);
+        assert_eq!(error("https://h/#pair=%zz"), UriError::BadEscape("#"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let error = |text: &str| text.parse::<Uri>().unwrap_err();
         assert_eq!(error("commando+ws://h:1?rune=x"), UriError::NoNodeId);
@@ -179,7 +247,7 @@ mod tests {
         assert_eq!(error(&format!("{ID}@")), UriError::BadAddress);
         assert_eq!(error(&format!("{ID}@h:99999")), UriError::BadAddress);
         assert_eq!(error(&format!("{ID}@a b:1")), UriError::BadAddress);
-        assert_eq!(error(&format!("{ID}@h:1?rune=%zz")), UriError::BadEscape("rune"));
+        assert_eq!(error(&format!("{ID}@h:1?rune=%zz")), UriError::BadEscape("rune="));
         assert_eq!(error(""), UriError::NoNodeId);
     }
 

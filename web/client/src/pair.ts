@@ -43,7 +43,7 @@ export interface Pairing {
  * An offer lives at most 60 s. Where the connection is lost in between it is asked again for so long, which is safe: the
  * same key gets the same rune.
  *
- * @param uri what the QR code says: `commando+ws://…` with the offer's rune
+ * @param uri what the QR code says: `commando+ws://…` with the offer's rune, or a link with that behind `#pair=`
  * @throws {RefusedByRune} where the offer is over, or another device was faster
  * @throws {NoConnection | Invalid | Aborted} as {@link connect} does
  * @throws {TimedOut} after 60 s

@@ -25,9 +25,12 @@ const SCHEMES: Record<string, Address['transport']> = {
   lnlink: 'tcp',
 }
 
-/** Reads a connection string; every form that `runeward call` takes. Throws {@link Invalid}. */
+/**
+ * Reads a connection string, bare or in a link to a dashboard; every form that `runeward call` takes. Throws
+ * {@link Invalid}.
+ */
 export function parseUri(text: string): Address {
-  const [place, query = ''] = split(text.trim(), '?')
+  const [place, query = ''] = split(unlink(text), '?')
   const values = parseQuery(query)
   const [scheme, behind] = split(place, '://')
   const rest = behind ?? place.replace(/^lnlink:/, '')
@@ -52,12 +55,29 @@ export function parseUri(text: string): Address {
   return { transport, host, port, nodeId: point, rune: values.get('rune') ?? values.get('token') }
 }
 
-/** The same connection string with another rune in it. */
+/** The same connection string with another rune in it, and no link around it. */
 export function withRune(uri: string, rune: string): string {
-  const [place, query = ''] = split(uri.trim(), '?')
+  const [place, query = ''] = split(unlink(uri), '?')
   const key = place.startsWith('lnlink:') ? 'token' : 'rune'
   const rest = query.split('&').filter((part) => part !== '' && !/^(rune|token)=/.test(part))
   return `${place}?${[...rest, `${key}=${rune}`].join('&')}`
+}
+
+/** The connection string in `http(s)://…#pair=…` or `#connect=…`, as it stands there or escaped as a whole. */
+function unlink(text: string): string {
+  const link = /^https?:\/\/[^#]*#(?:pair|connect)=(.*)$/.exec(text.trim())
+  if (link === null) return text.trim()
+  const uri = link[1]!
+  return uri.includes('://') ? uri : unescape(uri, 'the link')
+}
+
+/** `place`: where it stands. Not the text itself: it may be a rune. */
+function unescape(text: string, place: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Invalid(`${place} has a bad %-escape`)
+  }
 }
 
 function parseAddress(address: string): { host: string; port: number } {
@@ -71,13 +91,7 @@ function parseQuery(text: string): Map<string, string> {
   const values = new Map<string, string>()
   for (const part of text.split('&')) {
     const [key, value] = split(part, '=')
-    if (value === undefined) continue
-    try {
-      values.set(key, decodeURIComponent(value))
-    } catch {
-      // Not the value itself: it may be a rune.
-      throw new Invalid(`the value of '${key}' in the connection string has a bad %-escape`)
-    }
+    if (value !== undefined) values.set(key, unescape(value, `the value of '${key}' in the connection string`))
   }
   return values
 }

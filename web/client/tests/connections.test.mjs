@@ -268,8 +268,12 @@ describe('pairing', () => {
       expiresAt: 1797779040,
     })
     assert.equal(node.peers[0].nodeId, nodeIdOf(key))
+    for (const uri of [`${node.wsUri}&rune=offer%3D`, encodeURIComponent(`${node.wsUri}&rune=offer=`)]) {
+      const { uri: own } = await pair(` http://127.0.0.1:1/some/page#pair=${uri}\n`, { name: 'my phone', key })
+      assert.equal(own, pairing.uri)
+    }
     const { key: made } = await pair(`lnlink:${node.nodeId}@127.0.0.1:${node.port}?token=offer=`)
-    assert.equal(node.peers[1].nodeId, nodeIdOf(made))
+    assert.equal(node.peers.at(-1).nodeId, nodeIdOf(made))
   })
 
   test('asks again where the answer was lost, with the same key', async (t) => {

@@ -1,14 +1,14 @@
-//! What an owner sees of a pairing: words and a QR code on stderr; on stdout its connection string, or
-//! with `--json` a line for each thing that happens.
+//! What an owner sees of a pairing: words and a QR code on stderr; on stdout what that says, or with `--json` a line
+//! for each thing that happens.
 
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 
 use super::super::rune::{now, printable};
 use super::super::{Failed, print};
-use super::qr;
-use crate::client::Uri;
+use crate::client::{Link, Uri, link};
 use crate::gate::{Device, Made, Offer, explain, fingerprint, risks, summary};
+use crate::qr;
 
 /// Goes back to the start of the line and clears it.
 const CLEAR_LINE: &str = "\r\x1b[K";
@@ -16,6 +16,8 @@ const CLEAR_LINE: &str = "\r\x1b[K";
 /// Where a pairing is told.
 pub(super) struct Screen {
     json: bool,
+    /// Whether the QR code holds the bare connection string.
+    bare: bool,
     /// Whether the countdown may write over itself.
     is_terminal: bool,
     /// Whether the countdown stands in the last line.
@@ -23,8 +25,8 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(json: bool) -> Self {
-        Self { json, is_terminal: io::stderr().is_terminal(), counting: false }
+    pub(super) fn new(json: bool, bare: bool) -> Self {
+        Self { json, bare, is_terminal: io::stderr().is_terminal(), counting: false }
     }
 
     /// The QR code, and what it gives.
@@ -35,15 +37,17 @@ impl Screen {
         if self.json {
             return print(&format!("{}\n", made.to_json()));
         }
-        let drawn = qr::draw(&made.uri).map_err(|error| {
-            Failed::Refused(format!("the connection string fits no QR code ({error}): use --json"))
+        let link = if self.bare { None } else { link(Link::Pair, &made.uri) };
+        let text = link.as_ref().unwrap_or(&made.uri);
+        let drawn = qr::draw(text).map_err(|error| {
+            Failed::Refused(format!("what to scan fits no QR code ({error}): use --json"))
         })?;
         eprintln!("The first device to scan this gets a rune for itself alone. What it may do:");
         for sentence in explain(&made.sample, now()) {
             eprintln!("- {}", printable(&sentence));
         }
         eprint!("{drawn}");
-        print(&format!("{}\n", made.uri))?;
+        print(&format!("{text}\n"))?;
         if let Some(host) = unreachable_host(&made.uri) {
             eprintln!(
                 "runeward: warning: a phone cannot reach {host}; start the gateway with --listen 0.0.0.0:9736 and \

@@ -13,7 +13,7 @@ const PLAIN: &str = "\x1b[0m";
 ///
 /// # Errors
 /// Where the text is over 2,953 bytes long.
-pub(super) fn draw(text: &str) -> Result<String, QrError> {
+pub(crate) fn draw(text: &str) -> Result<String, QrError> {
     // The least redundancy: nothing wears off a screen, and fewer modules are larger ones.
     let code = QrCode::with_error_correction_level(text, EcLevel::L)?;
     let image = code.render::<Dense1x2>().build();
