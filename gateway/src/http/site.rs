@@ -132,7 +132,7 @@ mod tests {
     };
 
     /// Status, body, and the values of headers by name.
-    async fn ask(path: &str, lines: &[(HeaderName, &str)]) -> (u16, String, impl Fn(&str) -> String) {
+    async fn ask(path: &str, lines: &[(HeaderName, &str)]) -> (u16, String, impl Fn(&str) -> String + use<>) {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(name, value.parse().unwrap());
