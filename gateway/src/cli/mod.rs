@@ -27,7 +27,25 @@ use crate::store::StoreError;
 /// A gateway that lets a Lightning node be commanded from anywhere by whoever holds the right rune,
 /// and by nobody else.
 #[derive(Parser)]
-#[command(name = "runeward", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "runeward",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Begin with no node at all:
+  runeward demo
+
+Before your own node, and beside it:
+  runeward serve --node cln:$HOME/.lightning/bitcoin/lightning-rpc --listen 0.0.0.0:9736 --advertise node.example:9736
+  runeward pair --preset watch --name phone     a QR code: the first device that scans it may look
+  runeward rune create --preset receive         a rune, for what takes no QR code
+  runeward rune list                            who has what; `rune revoke NAME` ends it
+  runeward audit --since 1h                     who did what
+  runeward doctor                               what is wrong, and what mends it
+
+Exit status: 0 done, 1 the node or the gateway refused, 2 usage, 3 no connection."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -38,6 +38,12 @@ pub(super) enum RuneCommand {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  runeward rune restrict \"$RUNE\" --restrict method=getinfo --restrict rate=10
+  echo \"$RUNE\" | runeward rune restrict - --restrict \"time<$(date -d '+1 week' +%s)\"
+
+See `runeward rune create --help` for what a restriction can say.")]
 pub(super) struct Restrict {
     #[command(flatten)]
     rune: RuneArgument,

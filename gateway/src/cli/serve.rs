@@ -9,6 +9,14 @@ use crate::{daemon, panics};
 
 /// The daemon's flags.
 #[derive(Args, Clone, Default)]
+#[command(after_help = "\
+Each flag may stand in the file of --config, by its name with `_` for `-`, or in the environment, as RUNEWARD_NODE. \
+SIGTERM ends it within two seconds: calls under way are answered first.
+
+Examples:
+  runeward serve --config /etc/runeward/runeward.toml
+  runeward serve --node demo --listen 127.0.0.1:0 --ready-json
+  RUST_LOG=debug runeward serve --log json")]
 pub(super) struct Serve {
     #[command(flatten)]
     settings: Settings,
