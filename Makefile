@@ -53,9 +53,9 @@ release: rust dashboard ## Builds the one binary there is to hand on, and says h
 install: $(BINARY) ## Installs binary, systemd unit, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -D -m 755 $(BINARY) $(DESTDIR)$(BINDIR)/runeward
 	install -d $(DESTDIR)$(SYSTEMDDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1
-	sed 's,@BINDIR@,$(BINDIR),; s,@SYSCONFDIR@,$(SYSCONFDIR),' service/runeward.service >$(DESTDIR)$(SYSTEMDDIR)/runeward.service
-	install -D -m 644 service/runeward.sysusers $(DESTDIR)$(SYSUSERSDIR)/runeward.conf
-	test -e $(DESTDIR)$(SYSCONFDIR)/runeward/runeward.toml || install -D -m 644 service/runeward.toml $(DESTDIR)$(SYSCONFDIR)/runeward/runeward.toml
+	sed 's,@BINDIR@,$(BINDIR),; s,@SYSCONFDIR@,$(SYSCONFDIR),' gateway/service/runeward.service >$(DESTDIR)$(SYSTEMDDIR)/runeward.service
+	install -D -m 644 gateway/service/runeward.sysusers $(DESTDIR)$(SYSUSERSDIR)/runeward.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/runeward/runeward.toml || install -D -m 644 gateway/service/runeward.toml $(DESTDIR)$(SYSCONFDIR)/runeward/runeward.toml
 	$(BINARY) completions bash >$(DESTDIR)$(BASHDIR)/runeward
 	$(BINARY) completions zsh >$(DESTDIR)$(ZSHDIR)/_runeward
 	$(BINARY) completions fish >$(DESTDIR)$(FISHDIR)/runeward.fish
@@ -111,7 +111,7 @@ $(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/.package-lock.json $(CLI
 service: ## The systemd unit: what it leaves open must be little (exposure below 2)
 	$(call need,command -v systemd-analyze,systemd)
 	mkdir -p $(TARGET)/service
-	sed 's,@BINDIR@,/bin,; s,@SYSCONFDIR@,/etc,' service/runeward.service >$(TARGET)/service/runeward.service
+	sed 's,@BINDIR@,/bin,; s,@SYSCONFDIR@,/etc,' gateway/service/runeward.service >$(TARGET)/service/runeward.service
 	systemd-analyze security --no-pager --offline=true --threshold=19 $(TARGET)/service/runeward.service | tail -1
 
 deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licences, sources

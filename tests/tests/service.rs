@@ -70,7 +70,7 @@ fn installed_and_uninstalled() {
 /// Each key of the example file, uncommented, is one the gateway knows.
 #[tokio::test]
 async fn the_example_configuration_is_one() {
-    let example = include_str!("../../service/runeward.toml");
+    let example = include_str!("../../gateway/service/runeward.toml");
     let keys = example.lines().filter_map(|line| line.strip_prefix("# "));
     let keys: Vec<_> =
         keys.filter(|line| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))).collect();
