@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::address;
 use crate::client::{Link, link};
-use crate::config::{Authority, Certificate, Config, Limits, NodeChoice};
+use crate::config::{Authority, Certificate, Config, NodeChoice};
 use crate::descriptors;
 use crate::gate::audit::AuditError;
 use crate::gate::{CreateError, Gate, OfferError, Preset, Template, Wanted};
@@ -91,10 +91,11 @@ pub enum DaemonError {
 /// Serves until SIGINT or SIGTERM. `ready_json`: one line of JSON on stdout once connections are
 /// accepted, and no words.
 pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonError> {
+    let config = Config { limits: descriptors::fit(config.limits), ..config };
     let dir = StateDir::open(&config.state_dir)?;
     let _lock = dir.lock()?;
     let identity = dir.identity()?;
-    let gate = Arc::new(Gate::serve(&dir, config.authority, config.audit_files).await?);
+    let gate = Arc::new(Gate::serve(&dir, config.authority, config.limits, config.audit_files).await?);
     let clock = gate.runes().clock();
     if config.reset_clock {
         clock.reset().await?;
@@ -121,7 +122,9 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
     };
     let learning = Arc::clone(&gate);
     let tells_runes = config.authority == Authority::Node;
-    let node = Arc::new(Node::new(socket, gate.node().await?, tells_runes, move |fact| learning.learn(fact)));
+    let node =
+        Node::new(socket, gate.node().await?, tells_runes, &config.limits, move |fact| learning.learn(fact));
+    let node = Arc::new(node);
     let up = match node.ready().await {
         Ok(()) => true,
         Err(NotReady::Foreign { expected, found, .. }) => {
@@ -160,7 +163,7 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
         access: Access::new(hosts, config.allow_origin.clone()),
         proxies: config.proxies.clone(),
     };
-    let limits = Limits { connections: descriptors::fit(config.limits.connections), ..config.limits };
+    let limits = config.limits;
     let shared = Arc::new(Shared { identity, gate, node, requests: Arc::new(Pool::new(limits)), limits });
 
     let (trigger, shutdown) = shutdown::pair();

@@ -3,42 +3,46 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::config::Limit;
-use crate::node;
+use crate::config::Limits;
 
-/// What is open beside connections: the node's sockets, twice, as with the demo node both ends are ours; listeners, the
-/// database, certificates, the log.
-const KEPT: usize = 2 * node::SOCKETS + 64;
+/// What is open beside connections and the node's sockets: listeners, the database, certificates, the log.
+const OTHERS: usize = 64;
 
-/// How many descriptors it takes to have so many connections open.
-pub(crate) fn wanted(connections: usize) -> u64 {
-    connections.saturating_add(KEPT) as u64
+/// How many descriptors it takes to have as many connections open as these limits allow.
+pub(crate) fn wanted(limits: &Limits) -> u64 {
+    limits.connections.most().saturating_add(kept(limits)) as u64
 }
 
-/// How many of `connections` may be open at once. Where the system allows as many descriptors as that takes, the
-/// process' own limit, often 1024, is raised to it.
-pub(crate) fn fit(connections: Limit) -> Limit {
-    let mut limit = getrlimit(Resource::Nofile);
-    let wanted = wanted(connections.most());
-    if limit.current.is_some_and(|current| current < wanted) {
-        limit.current = limit.maximum.map_or(Some(wanted), |maximum| Some(maximum.min(wanted)));
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+/// These limits, with no more connections than may be open at once. Where the system allows as many descriptors as
+/// they take, the process' own limit, often 1024, is raised to it.
+pub(crate) fn fit(limits: Limits) -> Limits {
+    let mut allowed = getrlimit(Resource::Nofile);
+    let wanted = wanted(&limits);
+    if allowed.current.is_some_and(|current| current < wanted) {
+        allowed.current = allowed.maximum.map_or(Some(wanted), |maximum| Some(maximum.min(wanted)));
+        if let Err(error) = setrlimit(Resource::Nofile, allowed) {
             tracing::warn!(%error, "the limit on file descriptors cannot be raised");
-            limit = getrlimit(Resource::Nofile);
+            allowed = getrlimit(Resource::Nofile);
         }
     }
-    let Some(open) = limit.current.and_then(|current| usize::try_from(current).ok()) else {
-        return connections;
+    let Some(open) = allowed.current.and_then(|current| usize::try_from(current).ok()) else {
+        return limits;
     };
-    let fitting = connections.at_most(open.saturating_sub(KEPT).max(open / 2));
-    if connections.get().is_some() && fitting != connections {
+    let connections = limits.connections.at_most(open.saturating_sub(kept(&limits)).max(open / 2));
+    if limits.connections.get().is_some() && connections != limits.connections {
         tracing::warn!(
-            connections = fitting.most(),
+            connections = connections.most(),
             descriptors = open,
             wanted,
             "fewer connections are taken in than allowed, as the system allows too few file descriptors; raise \
              `ulimit -n`, or LimitNOFILE= of the service"
         );
     }
-    fitting
+    Limits { connections, ..limits }
+}
+
+/// What connections may not take: the node's sockets, twice, as with the demo node both ends are ours; and the others.
+fn kept(limits: &Limits) -> usize {
+    let sockets = limits.calls_at_the_node.most().saturating_add(limits.waits_at_the_node.most());
+    sockets.saturating_mul(2).saturating_add(OTHERS)
 }

@@ -78,11 +78,11 @@ async fn pings_are_answered_while_calls_pend() {
 #[tokio::test]
 async fn pings_are_answered_behind_calls_that_wait_their_turn() {
     let node = FakeNode::start().await;
-    node.on("waitanyinvoice", Answer::Never);
+    node.on("slow", Answer::Never);
     let (gateway, rune) = Gateway::before(&node).await;
     let mut client = Client::connect(&gateway).await;
     for id in 0..40 {
-        client.request(id, get("w", "waitanyinvoice", &rune)).await;
+        client.request(id, get("w", "slow", &rune)).await;
     }
     client.ping(7).await;
     assert_eq!(client.pong().await, 7);
@@ -145,16 +145,16 @@ async fn connections_close_between_whole_messages() {
 #[tokio::test]
 async fn calls_in_flight_get_an_error_when_the_daemon_stops() {
     let node = FakeNode::start().await;
-    node.on("waitanyinvoice", Answer::Never);
+    node.on("slow", Answer::Never);
     let (mut gateway, rune) = Gateway::before(&node).await;
     let mut tcp = Client::connect(&gateway).await;
     let mut websocket = Client::websocket(&gateway).await;
     for id in 0..20 {
-        let request = client::request(&json!(id), "waitanyinvoice", &json!({}), &rune);
+        let request = client::request(&json!(id), "slow", &json!({}), &rune);
         tcp.request(id, &request).await;
         websocket.request(id, &request).await;
     }
-    eventually("32 calls run", async || node.calls("waitanyinvoice") >= 32).await;
+    eventually("32 calls run", async || node.calls("slow") >= 32).await;
     gateway.terminate().await;
     for client in [&mut tcp, &mut websocket] {
         let mut codes = Vec::new();

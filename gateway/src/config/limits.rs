@@ -1,5 +1,6 @@
 //! Limits on peers: one table, which `[limits]`, `--limit` and `--print-limits` all read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -15,7 +16,7 @@ use crate::shown::shown;
 /// What can be set on the command line or in the environment.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct LimitSettings {
-    /// Set one limit, such as `calls_per_connection=32`; `none` lifts it. May be given several times; --print-limits
+    /// Set one limit, such as `calls_per_connection=32` or `calls_per_class.spend=2`; `none` lifts it. May be given several times; --print-limits
     /// lists them.
     #[arg(long, value_name = "NAME=N", env = "RUNEWARD_LIMIT", value_delimiter = ',', value_parser = setting)]
     pub(super) limit: Vec<Setting>,
@@ -34,17 +35,25 @@ pub(super) struct LimitSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limit(Option<NonZeroU32>);
 
-/// What `--limit` says: a name and its limit.
+/// A limit for each class of commands, all apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "BTreeMap<String, Limit>")]
+pub(crate) struct ByClass([Limit; CLASSES.len()]);
+
+/// The classes of commands, by what handing one out risks; `other` are those not known here.
+const CLASSES: [&str; 8] = ["read", "private", "receive", "erase", "secret", "spend", "admin", "other"];
+
+/// What `--limit` says: a name, in which a class may stand behind a dot, and its limit.
 pub(super) type Setting = (String, Limit);
 
-/// The table: each row a name, its default, its unit, and what happens when it is reached.
+/// The table: each row a name, its type and default, its unit, and what happens when it is reached.
 macro_rules! limits {
-    ($($name:ident = $default:expr, $unit:literal, $reached:literal;)*) => {
+    ($($name:ident: $kind:ty = $default:expr, $unit:literal, $reached:literal;)*) => {
         /// Limits on peers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub(crate) struct Limits {
-            $(#[doc = concat!("In ", $unit, ". Reached: ", $reached)] pub(crate) $name: Limit,)*
+            $(#[doc = concat!("In ", $unit, ". Reached: ", $reached)] pub(crate) $name: $kind,)*
             /// Whether the limits per address pass over this machine itself.
             #[serde(skip)]
             pub(crate) exempt_loopback: bool,
@@ -58,12 +67,11 @@ macro_rules! limits {
 
         impl Limits {
             fn set(&mut self, name: &str, limit: Limit) -> bool {
-                let one = match name {
-                    $(stringify!($name) => &mut self.$name,)*
-                    _ => return false,
-                };
-                *one = limit;
-                true
+                let (name, class) = name.split_once('.').map_or((name, None), |(name, class)| (name, Some(class)));
+                match name {
+                    $(stringify!($name) => self.$name.set(class, limit),)*
+                    _ => false,
+                }
             }
 
             fn rows(&self) -> Vec<[String; 4]> {
@@ -74,19 +82,30 @@ macro_rules! limits {
 }
 
 limits! {
-    connections = Limit::at(4096), "connections", "one more is closed at once";
-    connections_per_address = Limit::at(512), "connections", "one more is closed at once; an IPv6 address counts with its /64";
-    handshakes_per_second = Limit::at(1000), "connections/s", "one more is closed at once; four seconds' worth may come together, here and below";
-    handshakes_per_second_per_address = Limit::at(100), "connections/s", "one more is closed at once";
-    handshake_seconds = Limit::at(5), "s", "a connection that is not open by then is closed";
-    bytes_in_per_second = Limit::NONE, "bytes/s", "all connections are read later";
-    bytes_in_per_second_per_connection = Limit::NONE, "bytes/s", "the connection is read later";
-    bytes_out_per_second = Limit::NONE, "bytes/s", "all connections are written later";
-    bytes_out_per_second_per_connection = Limit::NONE, "bytes/s", "the connection is written later";
-    requests_begun_per_connection = Limit::at(1024), "requests", "one more that comes in parts: error 19542";
-    request_memory = Limit::at(32 << 20), "bytes", "requests that wait, above 64 KiB for each connection: error 19542";
-    request_memory_per_address = Limit::at(4 << 20), "bytes", "the same";
-    calls_per_connection = Limit::at(16), "calls", "more wait their turn";
+    connections: Limit = Limit::at(4096), "connections", "one more is closed at once";
+    connections_per_address: Limit = Limit::at(512), "connections", "one more is closed at once; an IPv6 address counts with its /64";
+    handshakes_per_second: Limit = Limit::at(1000), "connections/s", "one more is closed at once; four seconds' worth may come together, here and below";
+    handshakes_per_second_per_address: Limit = Limit::at(100), "connections/s", "one more is closed at once";
+    handshake_seconds: Limit = Limit::at(5), "s", "a connection that is not open by then is closed";
+    messages_per_second_per_connection: Limit = Limit::at(100), "messages/s", "pings, others without a command, and all until a rune is good are read later; a pong counts once more for each KiB";
+    bytes_in_per_second: Limit = Limit::NONE, "bytes/s", "all connections are read later";
+    bytes_in_per_second_per_connection: Limit = Limit::NONE, "bytes/s", "the connection is read later";
+    bytes_out_per_second: Limit = Limit::NONE, "bytes/s", "all connections are written later";
+    bytes_out_per_second_per_connection: Limit = Limit::NONE, "bytes/s", "the connection is written later";
+    requests_begun_per_connection: Limit = Limit::at(1024), "requests", "one more that comes in parts: error 19542";
+    request_memory: Limit = Limit::at(32 << 20), "bytes", "requests that wait, above 64 KiB for each connection: error 19542";
+    request_memory_per_address: Limit = Limit::at(4 << 20), "bytes", "the same";
+    requests_waiting_per_connection: Limit = Limit::at(4096), "requests", "one more that has to wait its turn: error 19542";
+    calls_per_connection: Limit = Limit::at(16), "calls", "more wait their turn; those that wait for an event count apart, here and below";
+    calls_per_rune: Limit = Limit::NONE, "calls", "error 19542; all runes derived from one count as one";
+    calls_per_class: ByClass = ByClass::NONE, "calls", "error 19542; set for one class, as calls_per_class.spend, or read, private, receive, erase, secret, admin, other";
+    calls_at_the_node: Limit = Limit::at(64), "calls", "more wait up to 10 s, then error 19542";
+    calls_per_second_per_connection: Limit = Limit::NONE, "calls/s", "error 19542";
+    calls_per_second_per_rune: Limit = Limit::NONE, "calls/s", "error 19542";
+    calls_per_second_per_class: ByClass = ByClass::NONE, "calls/s", "error 19542";
+    waits_per_connection: Limit = Limit::at(64), "calls", "calls that wait for an event (`wait` and its kin): error 19542";
+    waits_per_rune: Limit = Limit::at(256), "calls", "the same";
+    waits_at_the_node: Limit = Limit::at(512), "calls", "more wait up to 10 s, then error 19542";
 }
 
 impl LimitSettings {
@@ -155,6 +174,11 @@ impl Limit {
     pub(crate) fn most(self) -> usize {
         self.0.map_or(usize::MAX, |most| usize::try_from(most.get()).unwrap_or(usize::MAX))
     }
+
+    fn set(&mut self, class: Option<&str>, limit: Self) -> bool {
+        *self = limit;
+        class.is_none()
+    }
 }
 
 impl fmt::Display for Limit {
@@ -205,6 +229,43 @@ impl<'de> Deserialize<'de> for Limit {
         }
 
         deserializer.deserialize_any(LimitVisitor)
+    }
+}
+
+impl ByClass {
+    const NONE: Self = Self([Limit::NONE; CLASSES.len()]);
+
+    /// Each class and its limit.
+    pub(crate) fn each(self) -> impl Iterator<Item = (&'static str, Limit)> {
+        CLASSES.into_iter().zip(self.0)
+    }
+
+    fn set(&mut self, class: Option<&str>, limit: Limit) -> bool {
+        let at = class.and_then(|class| CLASSES.iter().position(|name| *name == class));
+        at.map(|at| self.0[at] = limit).is_some()
+    }
+}
+
+impl TryFrom<BTreeMap<String, Limit>> for ByClass {
+    type Error = String;
+
+    fn try_from(limits: BTreeMap<String, Limit>) -> Result<Self, String> {
+        let mut by_class = Self::NONE;
+        match limits.into_iter().find(|(class, limit)| !by_class.set(Some(class), *limit)) {
+            None => Ok(by_class),
+            Some((class, _)) => {
+                Err(format!("unknown class `{class}`, expected one of {}", CLASSES.join(", ")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ByClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.each().filter(|(_, limit)| *limit != Limit::NONE);
+        let set: Vec<_> = set.map(|(class, limit)| format!("{class}={limit}")).collect();
+        f.write_str(if set.is_empty() { "none" } else { "" })?;
+        f.write_str(&set.join(","))
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::Finding;
-use crate::config::NodeChoice;
+use crate::config::{Limits, NodeChoice};
 use crate::node::{Node, NotReady};
 use crate::store::Inspected;
 
@@ -63,7 +63,7 @@ fn closed(socket: &Path) -> Option<Finding> {
 
 /// Who answers there.
 async fn answers(socket: &Path, bound: Option<String>) -> Finding {
-    let node = Node::new(socket.to_owned(), bound, false, |_| {});
+    let node = Node::new(socket.to_owned(), bound, false, &Limits::default(), |_| {});
     match node.ready().await {
         Ok(()) => Finding::good("node", format!("{} answers", node.node_id().unwrap_or_default())),
         Err(NotReady::Foreign { expected, found, .. }) => Finding::fault(

@@ -20,7 +20,7 @@ pub(super) fn files(config: &Config) -> Finding {
     let Some(connections) = config.limits.connections.get() else {
         return Finding::good("files", "as many connections are taken in as there are files for".to_owned());
     };
-    let needed = descriptors::wanted(config.limits.connections.most());
+    let needed = descriptors::wanted(&config.limits);
     match getrlimit(Resource::Nofile).maximum {
         Some(most) if most < needed => Finding::fault(
             "files",

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::check::Check;
 use super::clock::Clock;
+use super::limits::UnderWay;
 use super::quotas::Buckets;
 use super::runes::{Count, Denied};
 use super::uses::Uses;
@@ -29,6 +30,7 @@ const MILLISECOND: u64 = 1_000_000;
 pub(crate) struct InUse {
     pub(super) unique_id: u64,
     pub(super) name: Option<String>,
+    pub(super) under_way: UnderWay,
     spent: Mutex<Spent>,
     revoked: watch::Sender<bool>,
 }
@@ -157,8 +159,8 @@ impl Standing {
             self.forgotten += 1;
         }
         let new = || {
-            let (spent, revoked) = (spent.into(), watch::Sender::new(false));
-            Arc::new(InUse { unique_id, name, spent, revoked })
+            let (under_way, revoked) = (UnderWay::default(), watch::Sender::new(false));
+            Arc::new(InUse { unique_id, name, under_way, spent: spent.into(), revoked })
         };
         Arc::clone(self.in_use.entry(unique_id).or_insert_with(new))
     }
@@ -188,6 +190,11 @@ impl Standing {
 }
 
 impl Accepted {
+    /// Whether there is any.
+    pub(crate) fn any(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Whether any of them still stands.
     pub(crate) fn any_live(&self) -> bool {
         self.lock().iter().any(|in_use| !in_use.is_revoked())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::in_use::InUse;
+use super::limits::Leave;
 use super::permit::Permit;
 use super::reply::{self, Failure};
 
@@ -56,11 +56,11 @@ struct View<'a> {
 }
 
 impl Look {
-    /// A look at whoever has this node id, asked for by the request with this id token; `rune` allows it.
-    pub(super) fn at(node_id: &str, id: &str, rune: &Arc<InUse>) -> Self {
+    /// A look at whoever has this node id, asked for by the request with this id token; `leave` allows it.
+    pub(super) fn at(node_id: &str, id: &str, leave: &Arc<Leave>) -> Self {
         let permit = |method: &str| {
             let command = format!("\"method\":\"{method}\",\"params\":{{\"id\":\"{node_id}\"}}");
-            Permit::new(id, command.into_bytes(), false, false, Arc::clone(rune))
+            Permit::new(id, command.into_bytes(), false, false, Arc::clone(leave))
         };
         let permits = [permit("listpeers"), permit("listpeerchannels")];
         Self { id: id.to_owned(), node_id: node_id.to_owned(), permits }

@@ -7,6 +7,7 @@
 //!   `quotas`: the buckets of each; `uses`: the record of their use; `clock`: the time decisions are
 //!   made by.
 //! - `grants`: what was handed out, to be shown.
+//! - `limits`: the gateway's own, whatever the rune says.
 //! - `audit`: every decision a line, and the lines found again.
 //! - `methods`, `presets`, `risks`: what each command risks, what is usually handed out, and what to
 //!   know of it before.
@@ -32,6 +33,7 @@ pub mod fuzzing;
 mod grants;
 mod in_use;
 mod json;
+mod limits;
 mod look;
 mod methods;
 mod names;
@@ -57,11 +59,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use runeward_policy::Rune;
 use zeroize::Zeroizing;
 
-use crate::config::Authority;
+use crate::config::{self, Authority};
 use crate::store::{Ranges, StateDir, StoreError};
 use audit::{Audit, AuditError, Fingerprints, Record, Subject};
 use check::Check;
-use in_use::InUse;
+use limits::{Leave, Limits};
 use methods::Class;
 use own_methods::{Caller, OwnMethod};
 use request::Request;
@@ -83,9 +85,6 @@ pub(crate) use reply::{Failure, Refusal};
 pub(crate) use risks::risks;
 pub(crate) use runes::{CreateError, Denied, ResolveError, Runes, Wanted};
 
-/// Methods a node answers only when something happens.
-const WAITING_PREFIX: &str = "wait";
-
 /// The one place where commands are allowed.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -93,6 +92,7 @@ pub(crate) struct Gate {
     signatures: RwLock<Arc<Signatures>>,
     /// The node's network, empty until it has been met.
     network: RwLock<String>,
+    limits: Limits,
     audit: Audit,
 }
 
@@ -136,14 +136,16 @@ impl Gate {
     pub(crate) async fn open(dir: &StateDir, authority: Authority) -> Result<Self, StoreError> {
         let (signatures, network) = Default::default();
         let runes = Runes::open(dir, authority).await?;
-        Ok(Self { runes, signatures, network, audit: Audit::closed() })
+        let limits = Limits::new(config::Limits::default());
+        Ok(Self { runes, signatures, network, limits, audit: Audit::closed() })
     }
 
-    /// Opens the gate of a state directory to serve, with the audit log, of which so many files are
-    /// kept, or all.
+    /// Opens the gate of a state directory to serve, within limits and with the audit log, of which so many
+    /// files are kept, or all.
     pub(crate) async fn serve(
         dir: &StateDir,
         authority: Authority,
+        limits: config::Limits,
         audit_files: Option<usize>,
     ) -> Result<Self, AuditError> {
         let gate = Self::open(dir, authority).await?;
@@ -151,7 +153,7 @@ impl Gate {
             return Err(StoreError::Restored(dir.path().to_owned()).into());
         }
         let audit = Audit::open(dir, gate.runes.store(), audit_files).await?;
-        Ok(Self { audit, ..gate })
+        Ok(Self { limits: Limits::new(limits), audit, ..gate })
     }
 
     /// Writes what is still to be written and closes the store.
@@ -226,19 +228,12 @@ impl Gate {
         span.record("method", subject.method.unwrap_or("unknown"));
 
         let time = self.runes.clock().seconds();
-        let checked = match OwnMethod::named(&request.method) {
-            Some(OwnMethod::Whoami) => self.runes.recognise(&request.rune, peer, time).await,
-            _ => {
-                let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
-                    .with_signature(signatures.of(&request.method));
-                self.runes.check(&request.rune, check, Count::Use).await
-            }
-        };
-        let in_use = match checked {
-            Ok(in_use) => in_use,
+        let leave = match self.leave(&request, peer, time, &signatures).await {
+            Ok(leave) => leave,
             Err(denied) => return self.refuse(&request, &denied, subject),
         };
-        accepted.note(&in_use);
+        let in_use = &leave.rune;
+        accepted.note(in_use);
         span.record("rune", in_use.unique_id);
         (subject.rune, subject.name) = (Some(in_use.unique_id), in_use.name.as_deref());
         subject.params = self.audit.fingerprints(&request.params, (!is_known).then_some(&*request.method));
@@ -259,11 +254,32 @@ impl Gate {
         };
         let request = request.with_id(&id);
         let caller = Caller { peer, rune: &request.rune, time };
-        let decided = self.dispatch(&request, &caller, Arc::clone(&in_use), &signatures).await;
+        let decided = self.dispatch(&request, &caller, Arc::clone(&leave), &signatures).await;
         if decided.as_ref().is_ok_and(Decision::waits) {
             record.waits();
         }
         (decided.unwrap_or_else(|failure| Decision::Answer(failure.reply(request.id))), record)
+    }
+
+    /// Leave for a request, where its rune and the gateway's own limits allow it.
+    async fn leave(
+        &self,
+        request: &Request<'_>,
+        peer: &str,
+        time: u64,
+        signatures: &Signatures,
+    ) -> Result<Arc<Leave>, Denied> {
+        let rune = &request.rune;
+        let leave = self.limits.enter(self.runes.find(rune).await?, &request.method)?;
+        match OwnMethod::named(&request.method) {
+            Some(OwnMethod::Whoami) => self.runes.recognise(rune, peer, time).await?,
+            _ => {
+                let check = Check::new(time, Some(peer), Some(&request.method), &request.params)
+                    .with_signature(signatures.of(&request.method));
+                self.runes.allow(&leave.rune, rune, check, Count::Use).await?;
+            }
+        }
+        Ok(leave)
     }
 
     /// Refuses a request whose rune does not allow it. Of a rune that is not ours nothing is recorded:
@@ -283,6 +299,7 @@ impl Gate {
             Denied::UsedUp { quota, retry_after, .. } => {
                 Some(Failure::busy(&quota.to_string(), *retry_after))
             }
+            Denied::Busy { limit, wait } => Some(Failure::over_rate(limit, *wait)),
             _ => None,
         };
         let (code, reply) = match failure {
@@ -301,7 +318,7 @@ impl Gate {
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
-        in_use: Arc<InUse>,
+        leave: Arc<Leave>,
         signatures: &Signatures,
     ) -> Result<Decision, Failure> {
         let method = request.method.as_ref();
@@ -310,7 +327,7 @@ impl Gate {
         }
         if own_methods::is_own(method) {
             let own = OwnMethod::named(method).ok_or_else(|| Failure::unknown_command(method))?;
-            return own.run(self, request, caller, in_use).await;
+            return own.run(self, request, caller, leave).await;
         }
         if methods::is_never_forwarded(method) {
             return Err(Failure::never_forwarded(method));
@@ -328,9 +345,9 @@ impl Gate {
                 if let Some(RuneMethod::Blacklist) = rune_method {
                     rune_methods::check_range(&request.params)?;
                 }
-                let waits = method.starts_with(WAITING_PREFIX);
+                let waits = limits::waits(method);
                 let changes_runes = matches!(rune_method, Some(RuneMethod::Blacklist));
-                let permit = Permit::new(request.id, request.command(), waits, changes_runes, in_use);
+                let permit = Permit::new(request.id, request.command(), waits, changes_runes, leave);
                 Ok(Decision::Forward(permit))
             }
         }
@@ -370,7 +387,7 @@ impl Gate {
         expiry::fill_in(rune, method, &mut params);
         let check = Check::new(self.runes.clock().seconds(), peer, Some(method), &params);
         let checked = self.runes.check(rune, check, Count::DryRun).await;
-        checked.map(drop).map_err(DryRunError::Denied)
+        checked.map_err(DryRunError::Denied)
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use runeward_policy::Rune;
 
 use super::grants;
-use super::in_use::InUse;
 use super::json::Json;
+use super::limits::Leave;
 use super::look::Look;
 use super::object::Object;
 use super::pairing::{self, Wait};
@@ -79,7 +79,7 @@ impl OwnMethod {
         gate: &Gate,
         request: &Request<'_>,
         caller: &Caller<'_>,
-        rune: Arc<InUse>,
+        leave: Arc<Leave>,
     ) -> Result<Decision, Failure> {
         let (runes, params) = (&gate.runes, &request.params);
         if !self.serves(runes.authority()) {
@@ -98,10 +98,10 @@ impl OwnMethod {
             },
             Self::Peer => {
                 let [] = arguments(params, [], 0)?;
-                return Ok(Decision::Look(Look::at(caller.peer, request.id, &rune)));
+                return Ok(Decision::Look(Look::at(caller.peer, request.id, &leave)));
             }
             Self::Revoke => revoke(runes, arguments(params, ["ids"], 1)?).await?,
-            Self::WaitOffer => return Ok(Decision::Wait(Wait::new(params, request.id, rune)?)),
+            Self::WaitOffer => return Ok(Decision::Wait(Wait::new(params, request.id, leave)?)),
             Self::Whoami => {
                 let [] = arguments(params, [], 0)?;
                 gate.whoami(caller).await?

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::in_use::InUse;
 use super::json::Json;
+use super::limits::Leave;
 use super::names;
 use super::offers::{ClaimError, OfferError, Template};
 use super::own_methods::Caller;
@@ -20,17 +20,17 @@ const MAX_EXPIRY: u64 = 1 << 40;
 pub(crate) struct Wait {
     id: String,
     offer_id: u64,
-    rune: Arc<InUse>,
+    leave: Arc<Leave>,
 }
 
 impl Wait {
-    /// `{offer_id}`, asked for by the request with this id token; `rune` allows it.
-    pub(super) fn new(params: &Json<'_>, id: &str, rune: Arc<InUse>) -> Result<Self, Failure> {
+    /// `{offer_id}`, asked for by the request with this id token; `leave` allows it.
+    pub(super) fn new(params: &Json<'_>, id: &str, leave: Arc<Leave>) -> Result<Self, Failure> {
         let [offer_id] = arguments(params, ["offer_id"], 1)?;
         let offer_id = offer_id
             .and_then(whole_number)
             .ok_or_else(|| invalid("offer_id", "should be an unsigned 64 bit integer"))?;
-        Ok(Self { id: id.to_owned(), offer_id, rune })
+        Ok(Self { id: id.to_owned(), offer_id, leave })
     }
 
     /// The client's id token.
@@ -40,7 +40,7 @@ impl Wait {
 
     /// Returns once the rune that allows the call is revoked. Cancel-safe.
     pub(crate) async fn revoked(&self) {
-        self.rune.revoked().await;
+        self.leave.revoked().await;
     }
 
     /// Waits until the offer is claimed, or over; the whole reply. Cancel-safe.

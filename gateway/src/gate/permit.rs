@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::in_use::InUse;
+use super::limits::Leave;
 
 /// One command the gate has allowed. A node call takes a permit, and only the gate can make one.
 pub(crate) struct Permit {
@@ -10,22 +10,22 @@ pub(crate) struct Permit {
     command: Vec<u8>,
     waits: bool,
     changes_runes: bool,
-    rune: Arc<InUse>,
+    leave: Arc<Leave>,
 }
 
 impl Permit {
     /// `id`: the client's id token. `command`: JSON members `"method":…,"params":…[,"filter":…]`,
     /// serialised from what was checked. `waits`: whether the command is answered only when
     /// something happens. `changes_runes`: whether it may change which of the node's runes are good.
-    /// `rune`: what allows it.
+    /// `leave`: what allows it.
     pub(super) fn new(
         id: &str,
         command: Vec<u8>,
         waits: bool,
         changes_runes: bool,
-        rune: Arc<InUse>,
+        leave: Arc<Leave>,
     ) -> Self {
-        Self { id: id.to_owned(), command, waits, changes_runes, rune }
+        Self { id: id.to_owned(), command, waits, changes_runes, leave }
     }
 
     /// The client's id token, to be put back verbatim.
@@ -50,6 +50,6 @@ impl Permit {
 
     /// Returns once the rune that allows the command is revoked. Cancel-safe.
     pub(crate) async fn revoked(&self) {
-        self.rune.revoked().await;
+        self.leave.revoked().await;
     }
 }

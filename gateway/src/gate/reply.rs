@@ -1,5 +1,7 @@
 //! Replies the gateway makes itself: refusals in commando's shape, errors and results in JSON-RPC's.
 
+use std::time::Duration;
+
 use super::json;
 use crate::metrics::METRICS;
 
@@ -79,6 +81,12 @@ impl Failure {
             message: format!("busy, over the limit {limit}; try again in {retry_after_ms} ms"),
             data: Some(format!("{{\"retry_after_ms\":{retry_after_ms},\"limit\":\"{limit}\"}}")),
         }
+    }
+
+    /// 19542 where there is room again after `wait`.
+    pub(crate) fn over_rate(limit: &str, wait: Duration) -> Self {
+        let retry_after_ms = wait.as_nanos().div_ceil(1_000_000);
+        Self::busy(limit, u64::try_from(retry_after_ms).unwrap_or(u64::MAX))
     }
 
     /// 19543: the gateway is shutting down, the command was not sent.

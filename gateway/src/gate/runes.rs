@@ -74,6 +74,8 @@ pub(crate) enum Denied {
     },
     /// Whatever the command, a restriction on the time or the caller does not hold.
     Idle,
+    /// A limit of the gateway's own leaves no room now.
+    Busy { limit: String, wait: Duration },
     /// Its record cannot be read, or its use not be written.
     NotRecorded,
 }
@@ -201,15 +203,21 @@ impl Runes {
 
     /// Checks that `rune` allows the command and, where it is to count, records its use; a use that
     /// a limit depends on is on disk before this returns.
-    pub(crate) async fn check(
+    pub(crate) async fn check(&self, rune: &Rune, check: Check<'_, '_>, count: Count) -> Result<(), Denied> {
+        let in_use = self.find(rune).await?;
+        self.allow(&in_use, rune, check, count).await
+    }
+
+    /// The same of a rune that has been found.
+    pub(super) async fn allow(
         &self,
+        in_use: &InUse,
         rune: &Rune,
         check: Check<'_, '_>,
         count: Count,
-    ) -> Result<Arc<InUse>, Denied> {
-        let in_use = self.find(rune).await?;
+    ) -> Result<(), Denied> {
         let (used, limited) = match in_use.judge(rune, check, &self.clock, count) {
-            Ok(_) if count == Count::DryRun => return Ok(in_use),
+            Ok(_) if count == Count::DryRun => return Ok(()),
             Ok(judged) => judged,
             Err(denied) => {
                 if count != Count::DryRun && reads_time(rune, &denied) {
@@ -226,16 +234,15 @@ impl Runes {
         }
         match in_use.is_revoked() {
             true => Err(Denied::Blacklisted),
-            false => Ok(in_use),
+            false => Ok(()),
         }
     }
 
-    /// Checks that `rune` is good at `time` (UNIX seconds) for a caller, whatever it asks. That is no
-    /// use of it.
-    pub(super) async fn recognise(&self, rune: &Rune, peer: &str, time: u64) -> Result<Arc<InUse>, Denied> {
-        let in_use = self.find(rune).await?;
+    /// Checks that a rune that has been found is good at `time` (UNIX seconds) for a caller, whatever it
+    /// asks. That is no use of it.
+    pub(super) async fn recognise(&self, rune: &Rune, peer: &str, time: u64) -> Result<(), Denied> {
         if rune.could_allow(time, Some(peer), None) {
-            return Ok(in_use);
+            return Ok(());
         }
         // What has expired stays expired.
         self.clock.save().await;
@@ -449,6 +456,7 @@ impl Denied {
             Self::Unknown => "unknown rune",
             Self::NotPermitted(_) | Self::Idle => "not permitted",
             Self::UsedUp { .. } => "used up",
+            Self::Busy { .. } => "busy",
             Self::NotRecorded => "not recorded",
         }
     }
@@ -467,6 +475,7 @@ impl Denied {
             Denied::NotPermitted(refusal) | Denied::UsedUp { refusal, .. } => {
                 format!("Not permitted: {refusal}")
             }
+            Denied::Busy { limit, .. } => format!("Not permitted: over the limit {limit}"),
             Denied::Idle => "Not permitted: this rune allows this caller nothing now".to_owned(),
             Denied::NotRecorded => "Not permitted: its record cannot be read or written".to_owned(),
         }

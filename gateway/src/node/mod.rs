@@ -22,19 +22,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::{Limit, Limits};
 use crate::gate::{Fact, Permit};
 use crate::metrics::METRICS;
 use questions::Info;
 use scanner::Scanner;
-
-/// Calls under way at once that the node answers as fast as it can; each has a socket of its own.
-const CALLS: usize = 64;
-
-/// Calls under way at once that wait for something to happen. Apart, so that they hold up no others.
-const WAITING_CALLS: usize = 512;
-
-/// Sockets that calls can have open at once.
-pub(crate) const SOCKETS: usize = CALLS + WAITING_CALLS;
 
 /// Sockets kept open between calls.
 const IDLE_SOCKETS: usize = 32;
@@ -64,8 +56,10 @@ pub(crate) struct Node {
     up: AtomicBool,
     probing: tokio::sync::Mutex<()>,
     idle: Mutex<Vec<Socket>>,
+    /// Room for calls under way at once that the node answers as fast as it can; each has a socket of its own.
     calls: Arc<Semaphore>,
-    waiting_calls: Arc<Semaphore>,
+    /// Room for those that wait for something to happen. Apart, so that they hold up no others.
+    waits: Arc<Semaphore>,
     next_id: AtomicU64,
 }
 
@@ -85,8 +79,8 @@ pub(crate) enum NotReady {
 pub(crate) enum CallError {
     /// The command was not sent.
     Unreachable(String),
-    /// The command was not sent: too many are under way.
-    Busy,
+    /// The command was not sent: as many are under way as this limit says.
+    Busy(&'static str),
     /// The command was sent and the answer lost.
     Lost(String),
 }
@@ -114,8 +108,10 @@ impl Node {
         socket: PathBuf,
         node_id: Option<String>,
         tells_runes: bool,
+        limits: &Limits,
         learn: impl Fn(Fact) + Send + Sync + 'static,
     ) -> Self {
+        let slots = |limit: Limit| Arc::new(Semaphore::new(limit.most().min(Semaphore::MAX_PERMITS)));
         Self {
             socket,
             tells_runes,
@@ -124,8 +120,8 @@ impl Node {
             up: AtomicBool::new(false),
             probing: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
-            calls: Arc::new(Semaphore::new(CALLS)),
-            waiting_calls: Arc::new(Semaphore::new(WAITING_CALLS)),
+            calls: slots(limits.calls_at_the_node),
+            waits: slots(limits.waits_at_the_node),
             next_id: AtomicU64::new(1),
         }
     }
@@ -193,11 +189,14 @@ impl Node {
 
     /// Sends the command a permit allows.
     pub(crate) async fn call(self: &Arc<Self>, permit: &Permit) -> Result<Reply, CallError> {
-        let slots = if permit.waits() { &self.waiting_calls } else { &self.calls };
+        let (slots, limit) = match permit.waits() {
+            true => (&self.waits, "waits_at_the_node"),
+            false => (&self.calls, "calls_at_the_node"),
+        };
         let slot = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(slots).acquire_owned())
             .await
-            .map_err(|_| CallError::Busy)?
-            .map_err(|_| CallError::Busy)?;
+            .map_err(|_| CallError::Busy(limit))?
+            .map_err(|_| CallError::Busy(limit))?;
         let id = format!("\"rw#{}\"", self.next_id.fetch_add(1, Ordering::Relaxed));
         let mut request = Vec::with_capacity(64 + permit.command().len());
         request.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");

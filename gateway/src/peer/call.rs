@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::flow::Waits;
 use super::messages::RequestId;
 use super::outbox::{MAX_PART, Outbox};
 use super::requests::Taken;
@@ -26,6 +27,8 @@ pub(super) struct Call {
     pub(super) address: IpAddr,
     /// The runes that were good on the connection.
     pub(super) accepted: Arc<Accepted>,
+    /// The connection's calls that wait for something to happen.
+    pub(super) waits: Arc<Waits>,
     /// The connection is closing: the call must end.
     pub(super) abandoned: Shutdown,
     /// Whether a part of its reply is sent.
@@ -75,6 +78,7 @@ impl Call {
 
     /// Passes the command to the node and its reply to the peer, part by part.
     async fn forward(&mut self, permit: &Permit) -> Result<End, Failure> {
+        let _place = permit.waits().then(|| self.waits.begin(&self.shared.limits)).transpose()?;
         let mut reply = tokio::select! {
             // Looked at first: a command that has been sent is never said not to have been.
             biased;
@@ -109,6 +113,7 @@ impl Call {
 
     /// Waits for what the gate waits for.
     async fn wait(&mut self, wait: &Wait) -> Result<End, Failure> {
+        let _place = self.waits.begin(&self.shared.limits)?;
         let reply = tokio::select! {
             reply = self.shared.gate.wait(wait) => reply?,
             () = self.abandoned.begun() => return Err(Failure::shutting_down()),
@@ -196,7 +201,7 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Unreachable(why) => Failure::unreachable(&why),
-            CallError::Busy => Failure::busy("calls_at_the_node", RETRY_AFTER),
+            CallError::Busy(limit) => Failure::busy(limit, RETRY_AFTER),
             CallError::Lost(why) => Failure::outcome_unknown(&why),
         }
     }

@@ -3,12 +3,16 @@
 //!
 //! # Layout
 //! - here: the connection's one task.
+//! - `flow`: how fast it may ask.
+//! - `heard`: what comes of a message.
 //! - `messages`: what peers say to each other.
 //! - `requests`: requests put together from their parts, within bounds.
 //! - `call`: one request from decision to last part.
 //! - `outbox`: what is to be sent, sealed in order.
 
 mod call;
+mod flow;
+mod heard;
 mod messages;
 mod outbox;
 mod requests;
@@ -27,14 +31,16 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::config::Limits;
-use crate::gate::{self, Accepted, Failure, Gate, Refusal};
+use crate::gate::{Accepted, Failure, Gate};
 use crate::metrics::METRICS;
 use crate::node::Node;
 use crate::shutdown::{self, Shutdown, Trigger};
 use call::{Call, End};
+use flow::{Flow, Waits};
+use heard::{Heard, hear, refuse};
 use messages::{InitFault, Message, RequestId};
 use outbox::{Drain, Outbox};
-use requests::{Over, Requests, Share, Taken};
+use requests::{Requests, Share, Taken};
 
 pub(crate) use requests::Pool;
 
@@ -59,9 +65,6 @@ const CLOSING: Duration = Duration::from_millis(500);
 
 /// What a message takes on the wire beside its own bytes: its length and two MACs (BOLT 8).
 const OVERHEAD: usize = 2 + 16 + 16;
-
-/// Most whole requests of one connection that wait for their turn.
-const MAX_WAITING: usize = 4096;
 
 /// What a client is told to wait when there is no room for its request, in milliseconds.
 const RETRY_AFTER: u64 = 1000;
@@ -97,6 +100,9 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         under_way: HashSet::new(),
         calls: JoinSet::new(),
         accepted: Arc::default(),
+        flow: Flow::new(&shared.limits),
+        waits: Arc::default(),
+        trusted: false,
         lost_a_rune: false,
         abandon,
         abandoned,
@@ -121,8 +127,13 @@ pub(crate) struct Peer<S> {
     /// The ids of the calls under way: of two requests with one id the second waits for the first.
     under_way: HashSet<RequestId>,
     calls: JoinSet<(RequestId, End)>,
+    /// Those of them that wait for something to happen.
+    waits: Arc<Waits>,
+    flow: Flow,
     /// The runes that were good on this connection.
     accepted: Arc<Accepted>,
+    /// Whether any was, when a request last came.
+    trusted: bool,
     /// Whether a call ended because its rune was revoked.
     lost_a_rune: bool,
     /// Ends the calls under way.
@@ -195,7 +206,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     Message::Ping(_) | Message::MalformedPing | Message::MustKnow(_) => {
                         return Err(Closed::NoInit);
                     }
-                    Message::Request { .. } | Message::Ignored => {}
+                    Message::Request { .. } | Message::Ignored => {
+                        self.flow.message();
+                        self.flow.rest().await;
+                    }
                 }
             }
         })
@@ -229,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     heard = Instant::now();
                     self.waiting.extend(request);
                 }
-                Ok(Event::CallEnded | Event::Sent) => {}
+                Ok(Event::CallEnded | Event::Sent | Event::Room) => {}
                 Err(closed) => return closed,
             }
             self.start_calls();
@@ -253,12 +267,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// answered; calls go on and replies are written all the while. Cancel-safe.
     async fn next_event(&mut self) -> Result<Event, Closed> {
         tokio::select! {
-            message = self.reader.next(), if self.outgoing.is_none() => {
+            message = self.reader.next(), if self.outgoing.is_none() && !self.flow.rests() => {
                 let message = message?.ok_or(Closed::ByPeer)?;
                 METRICS.received.inc_by((message.len() + OVERHEAD) as u64);
                 let message = Message::parse(message);
-                let full = self.waiting.len() >= MAX_WAITING;
-                match hear(message, &mut self.requests, &mut self.share, full)? {
+                // Until a rune was good, what a stranger asks is worth no more than a ping.
+                self.trusted = self.trusted || self.accepted.any();
+                match &message {
+                    Message::Request { last, .. } if self.trusted || !last => {}
+                    Message::Ping(Some(zeros)) => self.flow.ping(*zeros),
+                    _ => self.flow.message(),
+                }
+                let full = self.waiting.len() >= self.shared.limits.requests_waiting_per_connection.most();
+                let room = || match full {
+                    true => Err(Failure::busy("requests_waiting_per_connection", RETRY_AFTER)),
+                    false => self.flow.call(),
+                };
+                match hear(message, &mut self.requests, &mut self.share, room)? {
                     Heard::Nothing => Ok(Event::Heard(None)),
                     Heard::Request(id, taken) => Ok(Event::Heard(Some((id, taken)))),
                     Heard::ToAnswer(answer) => {
@@ -272,6 +297,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 self.outgoing = None;
                 Ok(Event::Sent)
             }
+            () = self.flow.rest(), if self.flow.rests() => Ok(Event::Room),
+            () = self.waits.begun(), if !self.calls.is_empty() => Ok(Event::Room),
             error = self.drain.run(&self.outbox) => Err(error.into()),
             Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => self.note_end(ended),
         }
@@ -279,7 +306,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Starts the calls whose turn has come.
     fn start_calls(&mut self) {
-        while self.under_way.len() < self.shared.limits.calls_per_connection.most() {
+        let most = self.shared.limits.calls_per_connection.most();
+        while self.under_way.len().saturating_sub(self.waits.under_way()) < most {
             let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains(id));
             let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };
             if let Ok(request) = &request {
@@ -293,6 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 peer: Arc::clone(&self.name),
                 address: self.share.address(),
                 accepted: Arc::clone(&self.accepted),
+                waits: Arc::clone(&self.waits),
                 abandoned: self.abandoned.clone(),
                 begun: false,
                 record: None,
@@ -335,7 +364,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 };
                 match event {
                     Ok(Event::Heard(request)) => self.waiting.extend(request),
-                    Ok(Event::CallEnded | Event::Sent) => {}
+                    Ok(Event::CallEnded | Event::Sent | Event::Room) => {}
                     Err(_) => return,
                 }
                 if self.outgoing.is_none() {
@@ -376,62 +405,6 @@ enum Event {
     Heard(Option<(RequestId, Taken)>),
     CallEnded,
     Sent,
-}
-
-/// What comes of a message.
-enum Heard {
-    Nothing,
-    Request(RequestId, Taken),
-    ToAnswer(Vec<u8>),
-}
-
-fn hear(
-    message: Message<'_>,
-    requests: &mut Requests,
-    share: &mut Share,
-    full: bool,
-) -> Result<Heard, Closed> {
-    match message {
-        Message::Request { id, part, last } => Ok(match requests.part(id, part, last, share) {
-            None => Heard::Nothing,
-            Some(Err(Over::TooMany)) => return Err(Closed::Warned("too many requests begun".to_owned())),
-            Some(taken) if full => {
-                let failure = Failure::busy("requests_waiting", RETRY_AFTER);
-                share.give_back(taken.as_ref().map_or(0, Vec::len));
-                Heard::ToAnswer(messages::reply(id, &answer(&taken, &failure)))
-            }
-            Some(taken) => Heard::Request(id, taken),
-        }),
-        Message::Ping(Some(zeros)) => Ok(Heard::ToAnswer(messages::pong(zeros))),
-        Message::Ping(None) | Message::Ignored => Ok(Heard::Nothing),
-        Message::MalformedPing => Err(Closed::Warned("malformed ping".to_owned())),
-        Message::Init(_) => Err(Closed::Warned("unexpected second init".to_owned())),
-        Message::MustKnow(kind) => Err(Closed::Warned(format!("unknown even message type {kind}"))),
-        Message::Error => Err(Closed::PeerError),
-    }
-}
-
-/// The message that answers a request which came too late.
-fn refuse(id: RequestId, taken: &Taken) -> Vec<u8> {
-    messages::reply(id, &answer(taken, &Failure::shutting_down()))
-}
-
-/// The reply to a request that does not reach the gate for this reason.
-fn answer(taken: &Taken, failure: &Failure) -> Vec<u8> {
-    match taken {
-        Ok(request) => gate::fail(request, failure),
-        Err(over) => over.reply(),
-    }
-}
-
-impl Over {
-    fn reply(self) -> Vec<u8> {
-        match self {
-            Over::TooLarge => {
-                METRICS.refusals.count("too large");
-                Refusal::malformed("Request too large").reply()
-            }
-            Over::NoRoom | Over::TooMany => Failure::busy("request_memory", RETRY_AFTER).reply("null"),
-        }
-    }
+    /// There may be room for more.
+    Room,
 }

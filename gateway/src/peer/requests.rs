@@ -61,8 +61,8 @@ pub(super) type Taken = Result<Vec<u8>, Over>;
 pub(super) enum Over {
     /// Longer than [`MAX_REQUEST`].
     TooLarge,
-    /// The memory for requests is used up, or many have been begun.
-    NoRoom,
+    /// Over this limit: many have been begun, or the memory for them is used up.
+    Limit(&'static str),
     /// More have been begun than can be kept in mind: the connection has to close.
     TooMany,
 }
@@ -86,20 +86,21 @@ impl Requests {
             None if !last && self.begun.len() >= self.most.saturating_mul(REMEMBERED) => {
                 return Some(Err(Over::TooMany));
             }
-            None if !last && self.begun.len() >= self.most => Err(Over::NoRoom),
+            None if !last && self.begun.len() >= self.most => {
+                Err(Over::Limit("requests_begun_per_connection"))
+            }
             None => Ok(Vec::new()),
             Some(Begun::Parts(bytes)) => Ok(bytes),
             Some(Begun::Over(over)) => Err(over),
         };
         if let Ok(bytes) = &mut request {
-            let over = match () {
-                () if bytes.len() + part.len() > MAX_REQUEST => Some(Over::TooLarge),
-                () if !share.take(part.len()) => Some(Over::NoRoom),
-                () => None,
+            let taken = match bytes.len() + part.len() > MAX_REQUEST {
+                true => Err(Over::TooLarge),
+                false => share.take(part.len()).map_err(Over::Limit),
             };
-            match over {
-                None => bytes.extend_from_slice(part),
-                Some(over) => {
+            match taken {
+                Ok(()) => bytes.extend_from_slice(part),
+                Err(over) => {
                     share.give_back(bytes.len());
                     request = Err(over);
                 }
@@ -136,8 +137,8 @@ impl Share {
         self.address
     }
 
-    /// Takes `bytes`; `false`, and nothing taken, where there is no room.
-    pub(super) fn take(&mut self, bytes: usize) -> bool {
+    /// Takes `bytes`; where there is no room nothing is taken, and the limit is named.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), &'static str> {
         let more = (self.held + bytes).saturating_sub(OWN) - self.held.saturating_sub(OWN);
         if more > 0 {
             let limits = &self.pool.limits;
@@ -145,16 +146,17 @@ impl Share {
             let all = taken.all + more;
             let counted = limits.counted(self.address);
             let by_address = counted.map(|address| (address, taken.held_by(address) + more));
-            if all > limits.request_memory.most()
-                || by_address.is_some_and(|(_, held)| held > limits.request_memory_per_address.most())
-            {
-                return false;
+            if all > limits.request_memory.most() {
+                return Err("request_memory");
+            }
+            if by_address.is_some_and(|(_, held)| held > limits.request_memory_per_address.most()) {
+                return Err("request_memory_per_address");
             }
             taken.all = all;
             taken.by_address.extend(by_address);
         }
         self.held += bytes;
-        true
+        Ok(())
     }
 
     /// Gives `bytes` back.
