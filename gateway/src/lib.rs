@@ -14,7 +14,7 @@
 //! - `doctor`: what keeps a gateway from serving, and what mends it.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
 //!   `systemd`: who is told of it; `rate`: so many a second; `descriptors`: enough for those who are in; `panics`:
-//!   none passes unnoticed; `shown`: what errors quote.
+//!   none passes unnoticed; `log`, `shown`: what a log and errors show.
 
 mod address;
 mod cli;
@@ -27,6 +27,7 @@ mod doctor;
 mod gate;
 mod http;
 mod listen;
+mod log;
 mod metrics;
 mod node;
 mod panics;

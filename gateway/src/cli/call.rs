@@ -13,6 +13,7 @@ use super::rune::{now, printable};
 use super::{Failed, print, read_rune};
 use crate::client::{Client, Uri};
 use crate::gate::{explain, fingerprint};
+use crate::shown::{printable_json, push_json};
 use crate::store::load_identity;
 
 /// Runs one command and prints its result, or takes up what a pairing QR code offers.
@@ -169,7 +170,10 @@ async fn ask(uri: &Uri, identity: &Identity, request: &Request<'_>) -> Result<Bo
         .map_err(|error| Failed::Refused(format!("the reply is no JSON-RPC: {error}")))?;
     match (reply.result, reply.error) {
         (Some(result), None) => Ok(result.to_owned()),
-        (_, Some(error)) => Err(Failed::Refused(error.get().to_owned())),
+        (_, Some(error)) => {
+            let one_line = error.get().replace(['\n', '\r', '\t'], " ");
+            Err(Failed::Refused(printable_json(&one_line)))
+        }
         (None, None) => Err(Failed::Refused("the reply has neither result nor error".to_owned())),
     }
 }
@@ -218,7 +222,7 @@ fn split_named(argument: &str) -> Option<(&str, &str)> {
     is_name.then_some((name, value))
 }
 
-/// JSON text with line breaks and indentation; every token stays as it is.
+/// JSON text with line breaks and indentation; every token means what it did, and numbers stay as they are.
 fn pretty(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -229,7 +233,7 @@ fn pretty(json: &str) -> String {
     };
     while let Some(c) = tokens.next() {
         if in_string {
-            out.push(c);
+            push_json(c, &mut out);
             in_string = escaped || c != '"';
             escaped = !escaped && c == '\\';
             continue;

@@ -20,6 +20,8 @@ use crate::gate::{Gate, explain};
 use crate::shown::shown;
 use crate::store::{StateDir, StoreError};
 
+pub(super) use crate::shown::printable;
+
 /// Make, narrow, read and revoke runes.
 #[derive(Subcommand)]
 pub(super) enum RuneCommand {
@@ -153,11 +155,6 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 /// UNIX seconds.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// Text that may come from strangers, safe on a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]

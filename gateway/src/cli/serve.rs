@@ -1,11 +1,10 @@
 //! `runeward serve` and `runeward demo`.
 
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
 use super::{Failed, print};
-use crate::config::{LogFormat, Settings};
-use crate::{daemon, panics};
+use crate::config::Settings;
+use crate::{daemon, log, panics};
 
 /// The daemon's flags.
 #[derive(Args, Clone, Default)]
@@ -36,24 +35,8 @@ impl Serve {
             return print(&self.settings.limits()?.to_string());
         }
         let config = self.settings.complete(demo)?;
-        log(config.log);
+        log::start(config.log);
         panics::watch();
         Ok(daemon::run(config, self.ready_json).await?)
-    }
-}
-
-fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // A line that cannot be written, on a full disk, is lost: to tell of it on stderr would panic.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .log_internal_errors(false);
-    match format {
-        LogFormat::Pretty => {
-            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            subscriber.with_target(false).with_ansi(colour).init();
-        }
-        LogFormat::Json => subscriber.json().init(),
     }
 }

@@ -1,5 +1,6 @@
 //! Names of runes: what their owner lists and revokes them by.
 
+use crate::shown::acts;
 use crate::store::MAX_NAME;
 
 /// Checks a name, which may come from a stranger and is shown to the owner.
@@ -8,17 +9,12 @@ use crate::store::MAX_NAME;
 /// What a name has to be.
 pub(crate) fn check(name: &str) -> Result<(), &'static str> {
     let fits = (1..=MAX_NAME).contains(&name.len());
-    let shows = !name.chars().any(|c| c.is_control() || moves_text(c));
+    let shows = !name.chars().any(acts);
     // A number is taken for a unique id.
     match fits && shows && name.parse::<u64>().is_err() {
         true => Ok(()),
         false => Err("a name has 1 to 64 bytes, no control characters, and is no number"),
     }
-}
-
-/// Characters that show nothing themselves but break lines or turn what is around them about.
-fn moves_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
