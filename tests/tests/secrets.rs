@@ -214,6 +214,46 @@ async fn no_log_for_programs_has_a_secret() {
     no_log_has_a_secret("json").await;
 }
 
+/// What the node tells of its rune secret stays in memory, where its runes are honoured.
+#[tokio::test]
+async fn the_nodes_rune_secret_is_in_no_log_and_no_file() {
+    let node = FakeNode::start().await;
+    let mut canaries = Canaries::default();
+    script(&node, &mut canaries);
+    node.on("blacklistrune", Answer::result(json!({"blacklist": []})));
+    let secret = from_hex(&canaries.0[0]).unwrap();
+    let rune = canaries.add(MasterSecret::new(&secret).unwrap().issue(7, &[]).unwrap().encode());
+    let setup = Setup::fake(&node).env("RUST_LOG", "trace").arg("--authority").arg("node");
+    let mut gateway = Gateway::start(setup).await;
+    let mut client = Client::connect(&gateway).await;
+    for (method, params) in
+        [("echo", json!({})), ("makesecret", json!({"string": "commando"})), ("fails", json!({}))]
+    {
+        client.call(method, params, &rune).await;
+    }
+    client.call("echo", json!({}), &runes::narrow(&rune, "method=getinfo")).await;
+    assert!(node.calls("makesecret") >= 2, "the gateway has asked, and so has the client");
+    gateway.terminate().await;
+    gateway.exited().await;
+    canaries.absent_in("the log", &gateway.log());
+    let mut directories = vec![gateway.setup().state().to_owned()];
+    let mut read = 0;
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                canaries.absent_in(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
+                assert!(!bytes.windows(32).any(|window| window == secret), "{}", path.display());
+                read += 1;
+            }
+        }
+    }
+    assert!(read >= 3, "{read} files");
+}
+
 /// However a command line is wrong, its error does not repeat a rune.
 #[tokio::test]
 async fn no_error_of_the_command_line_has_a_rune() {
