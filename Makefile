@@ -17,6 +17,7 @@ DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TARGET)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := acts frames websocket message parts request rune reply uri config
 
 # Where `make install` puts things, below DESTDIR.
 PREFIX ?= /usr/local
@@ -131,8 +132,8 @@ fuzz: rust $(VENV)/bin/pytest $(CARGO_FUZZ)/bin/cargo-fuzz ## The long runs: pro
 	cargo build --release --locked -p runeward
 	cd tests/interop/python && RUNEWARD_BIN=$(TARGET)/release/runeward PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python differential.py 1000000
 	cp Cargo.lock tests/fuzz
-	python3 tests/fuzz/seeds.py $(TARGET)/fuzz/corpus
-	$(MAKE) fuzz-rune fuzz-request
+	RUNEWARD_SEEDS=$(TARGET)/fuzz/corpus cargo test --workspace --locked --lib seeds_hold
+	$(MAKE) $(addprefix fuzz-,$(FUZZ_TARGETS))
 
 # Without a sanitizer, which unsafe code would need and a stable toolchain has none of.
 fuzz-%:

@@ -1,5 +1,7 @@
 //! Settings: flags, then `RUNEWARD_…` variables, then the configuration file, then defaults.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod limits;
 mod web;
 
@@ -246,6 +248,10 @@ impl Settings {
     /// Completes the settings. `demo`: the node is the demo node, whatever else is said.
     pub(crate) fn complete(self, demo: bool) -> Result<Config, ConfigError> {
         let file = self.state.read_file()?;
+        self.complete_with(file, demo)
+    }
+
+    fn complete_with(self, file: File, demo: bool) -> Result<Config, ConfigError> {
         let limits = self.limits.complete(&file)?;
         let proxies_in_file = file.proxies().map_err(|message| self.state.invalid(message))?;
         let in_file = file.node.as_deref().map(NodeChoice::from_str).transpose();
@@ -320,7 +326,11 @@ impl StateSettings {
         let Some(path) = &self.config else { return Ok(File::default()) };
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        toml::from_str(&text).map_err(|error: toml::de::Error| {
+        self.parse(&text)
+    }
+
+    fn parse(&self, text: &str) -> Result<File, ConfigError> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
             // Of the line its key alone: whoever mixed files up may have a rune in it.
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count();

@@ -14,7 +14,8 @@
 //! - `doctor`: what keeps a gateway from serving, and what mends it.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
 //!   `systemd`: who is told of it; `rate`: so many a second; `descriptors`: enough for those who are in; `panics`:
-//!   none passes unnoticed; `log`, `shown`: what a log and errors show.
+//!   none passes unnoticed; `log`, `shown`: what a log and errors show; `fuzzing`: what the fuzz targets run, and their
+//!   seeds.
 
 mod address;
 mod cli;
@@ -24,6 +25,9 @@ mod daemon;
 mod date;
 mod descriptors;
 mod doctor;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod http;
 mod listen;
@@ -48,6 +52,3 @@ pub mod bench {
     pub use crate::gate::bench::parse_request;
     pub use crate::node::bench::scan_reply;
 }
-/// What the fuzz targets in `tests/fuzz` reach of the gate.
-#[cfg(fuzzing)]
-pub use gate::fuzzing;

@@ -1,4 +1,4 @@
-//! What `tests/fuzz` asks of the gate. Built for it alone.
+//! Requests as strangers send them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::request::Request;
 
 /// Reads a request as a stranger's. Where it is one, serde_json must find the same in it, the
 /// command for the node must read back as the same, and its rune must be judged without a panic.
-pub fn request(bytes: &[u8]) {
+pub(crate) fn request(bytes: &[u8]) {
     let Ok(request) = Request::parse(bytes) else { return };
     let _ = request.has_method_name();
     let _ = request.filter.as_ref().map(filter::check);

@@ -28,7 +28,7 @@ mod clock;
 mod expiry;
 mod filter;
 mod fingerprint;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod grants;
 mod in_use;

@@ -9,6 +9,8 @@
 
 pub mod bench;
 pub mod demo;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod questions;
 mod scanner;
 

@@ -12,6 +12,8 @@
 
 mod call;
 mod flow;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod heard;
 mod messages;
 mod outbox;

@@ -177,6 +177,15 @@ impl Share {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Share {
+    /// Whether nothing is held, here or of the pool.
+    pub(super) fn is_empty(&self) -> bool {
+        let taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.held == 0 && taken.all == 0 && taken.by_address.is_empty()
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.give_back(self.held);
