@@ -15,8 +15,11 @@ pub(super) const MAX_PART: usize = 65_000;
 /// With this many bytes waiting to be written, replies wait to be sealed.
 const HIGH_WATER: usize = 64 * 1024;
 
-/// With this many, everything else waits too.
-const HIGHEST_WATER: usize = 256 * 1024;
+/// With this many, everything else waits too. No less, or what goes before replies would wait behind the last of them;
+/// no more, as whoever asks and does not read can have twice as much held.
+const HIGHEST_WATER: usize = 2 * HIGH_WATER;
+
+const _: () = assert!(HIGH_WATER + MAX_PART + 64 < HIGHEST_WATER);
 
 /// Messages for one peer, from all the tasks that serve it.
 pub(super) struct Outbox {
