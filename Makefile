@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web dashboard service deny advisories bench fuzz rust
+.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web dashboard service deny advisories bench fuzz soak rust
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
@@ -138,6 +138,11 @@ fuzz: rust $(VENV)/bin/pytest $(CARGO_FUZZ)/bin/cargo-fuzz ## The long runs: pro
 # Without a sanitizer, which unsafe code would need and a stable toolchain has none of.
 fuzz-%:
 	cd tests && CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO_FUZZ)/bin/cargo-fuzz run --fuzz-dir fuzz -s none $* $(TARGET)/fuzz/corpus/$* -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -verbosity=0 -print_final_stats=1
+
+soak: rust ## Hours of floods and faults beside honest clients, each call counted (ARGS='--scale 0.05 --minutes 2' KILLS=20: a short one)
+	cargo build --release --locked --workspace
+	$(TARGET)/release/runeward-soak $(ARGS)
+	RUNEWARD_KILLS=$(or $(KILLS),500) cargo test --release --workspace --locked --test faults -- --nocapture killed_at_random_points
 
 rust:
 	$(call need,command -v cc,build-essential)

@@ -190,7 +190,8 @@ async fn the_limit_on_descriptors_is_raised() {
 async fn little_memory() {
     let node = FakeNode::start().await;
     let ledger = Ledger::of(&node);
-    let setup = Setup::fake(&node).after("ulimit -d 262144");
+    // Half a MiB for each connection, the pool of 32, and what there is without any.
+    let setup = Setup::fake(&node).after("ulimit -d 262144").config("[limits]\nconnections = 400\n");
     let (gateway, rune) = Gateway::with_rune(setup).await;
     let target = Target::new(&gateway).await;
     let honest = Honest::begin(&gateway, &rune, &ledger, &[Work::Short, Work::Long, Work::Woven]).await;

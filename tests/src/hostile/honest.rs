@@ -2,20 +2,26 @@
 //! with another's reply.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use super::commando;
 use crate::client::{self, PART, identity};
 use crate::gateway::At;
-use crate::{Answer, Client, FakeNode, Gateway, stream};
+use crate::stream::{self, Frames};
+use crate::{Answer, Client, FakeNode, Gateway};
 
 /// Between the calls of one client: a busy one, not a flood of its own.
 const PACE: Duration = Duration::from_millis(5);
+
+/// Honest clients come from this many addresses.
+const ADDRESSES: usize = 100;
 
 /// What the node was asked, by the caller's own mark.
 #[derive(Clone, Default)]
@@ -121,7 +127,6 @@ impl Work {
 pub struct Honest {
     stop: Arc<AtomicBool>,
     clients: JoinSet<Tally>,
-    ledger: Ledger,
 }
 
 /// Numbers the clients of this process, so that no two marks are alike.
@@ -130,31 +135,39 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 impl Honest {
     /// Begins to work, until [`Honest::done`]; each client so.
     pub async fn begin(gateway: &Gateway, rune: &str, ledger: &Ledger, works: &[Work]) -> Self {
+        Self::begin_with(gateway, rune, ledger, works, usize::MAX)
+    }
+
+    /// Makes so many calls with each client.
+    pub async fn make(gateway: &Gateway, rune: &str, ledger: &Ledger, works: &[Work], calls: usize) -> Tally {
+        Self::begin_with(gateway, rune, ledger, works, calls).joined().await
+    }
+
+    fn begin_with(gateway: &Gateway, rune: &str, ledger: &Ledger, works: &[Work], calls: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
         for work in works {
-            let place = Place { gateway: gateway.at(), rune: rune.to_owned() };
-            let worker = Worker {
-                name: NEXT.fetch_add(1, Ordering::Relaxed),
-                work: *work,
-                place,
-                client: None,
-                made: 0,
-                tally: Tally::default(),
-            };
+            let name = NEXT.fetch_add(1, Ordering::Relaxed);
+            let from = Ipv4Addr::new(127, 0, 2, u8::try_from(1 + name % ADDRESSES).unwrap());
+            let place = Place { gateway: gateway.at(), rune: rune.to_owned(), from };
+            let worker =
+                Worker { name, work: *work, place, client: None, calls, made: 0, tally: Tally::default() };
             clients.spawn(worker.run(Arc::clone(&stop), ledger.clone()));
         }
-        Self { stop, clients, ledger: ledger.clone() }
+        Self { stop, clients }
     }
 
     /// Ends the work, and counts.
-    pub async fn done(mut self) -> Tally {
+    pub async fn done(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
+        self.joined().await
+    }
+
+    async fn joined(mut self) -> Tally {
         let mut all = Tally::default();
         while let Some(tally) = self.clients.join_next().await {
             all.add(tally.unwrap());
         }
-        drop(self.ledger);
         all
     }
 }
@@ -163,6 +176,7 @@ impl Honest {
 struct Place {
     gateway: At,
     rune: String,
+    from: Ipv4Addr,
 }
 
 struct Worker {
@@ -170,6 +184,8 @@ struct Worker {
     work: Work,
     place: Place,
     client: Option<Client>,
+    /// Calls to be made.
+    calls: usize,
     made: usize,
     tally: Tally,
 }
@@ -183,7 +199,7 @@ struct Made {
 
 impl Worker {
     async fn run(mut self, stop: Arc<AtomicBool>, ledger: Ledger) -> Tally {
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.load(Ordering::Relaxed) && self.made < self.calls {
             let calls: Vec<Made> = (0..self.work.batch()).map(|_| self.make()).collect();
             self.tally.calls += calls.len();
             let start = Instant::now();
@@ -283,13 +299,16 @@ impl Worker {
 /// A client ready for requests, unless the gateway turned it away.
 async fn connect(place: &Place, websocket: bool) -> Option<Client> {
     let node_id = &place.gateway.node_id;
-    let tcp = tokio::net::TcpStream::connect(place.gateway.address).await.ok()?;
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.bind((place.from, 0).into()).ok()?;
+    let tcp = socket.connect(place.gateway.address).await.ok()?;
     tcp.set_nodelay(true).ok()?;
     let me = identity();
     let mut client = match websocket {
         false => Client::try_over(tcp, node_id, &me, 4096).await.ok()?,
         true => {
-            let (socket, _) = stream::websocket(place.gateway.address, "/", PART).await;
+            let url = format!("ws://{}/", place.gateway.address);
+            let (socket, _) = stream::websocket_over(tcp, &url, Frames::Of(PART)).await;
             Client::try_over(socket, node_id, &me, 4096).await.ok()?
         }
     };

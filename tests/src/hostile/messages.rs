@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Stranger;
+use super::{Stranger, linger};
 use crate::client::{Client, EMPTY_INIT, PING, PONG, REPLY_LAST, WARNING, kind};
 
 /// In messages.
@@ -127,4 +127,5 @@ async fn unread_pings(client: &mut Client) {
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
+    linger().await;
 }

@@ -188,7 +188,17 @@ pub struct Stranger {
 impl Stranger {
     /// A TCP connection; `None` where it is refused.
     async fn tcp(&self) -> Option<TcpStream> {
+        self.connect(TcpSocket::new_v4().unwrap()).await
+    }
+
+    /// A TCP connection of which the system keeps little that is not read.
+    async fn narrow_tcp(&self) -> Option<TcpStream> {
         let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        self.connect(socket).await
+    }
+
+    async fn connect(&self, socket: TcpSocket) -> Option<TcpStream> {
         socket.bind((self.from, 0).into()).unwrap();
         // Gone without a trace, so that no port is kept from the next.
         socket.set_zero_linger().unwrap();
@@ -206,7 +216,8 @@ impl Stranger {
     /// A peer after the handshake, that has heard the gateway's init and sent none.
     async fn handshaken(&self, unread: usize) -> Option<Client> {
         let node_id = self.target.node_id.to_string();
-        let mut client = Client::try_over(self.tcp().await?, &node_id, &identity(), unread).await.ok()?;
+        let stream = if unread == 1 { self.narrow_tcp().await? } else { self.tcp().await? };
+        let mut client = Client::try_over(stream, &node_id, &identity(), unread).await.ok()?;
         let init = client.next_message().await.ok()?;
         assert_eq!(kind(&init), INIT);
         Some(client)
@@ -267,4 +278,9 @@ async fn refused(client: &mut Client, count: usize) {
             Err(_) => return,
         }
     }
+}
+
+/// Stays, as one who means to come back to what was begun, or to read what is there.
+async fn linger() {
+    tokio::time::sleep(Duration::from_secs(2)).await;
 }

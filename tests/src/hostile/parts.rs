@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Stranger, commando, refused};
+use super::{Stranger, commando, linger, refused};
 use crate::client::{Client, PART, REQUEST_LAST, REQUEST_MORE, request};
 use serde_json::json;
 
@@ -125,6 +125,7 @@ impl Parts {
                     }
                 };
                 let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
+                linger().await;
             }
             Self::Short => {
                 for length in 0..10 {
@@ -142,9 +143,4 @@ impl Parts {
 async fn part(client: &mut Client, id: u64, bytes: &[u8], last: bool) -> bool {
     let kind = if last { REQUEST_LAST } else { REQUEST_MORE };
     commando(client, kind, id, bytes).await
-}
-
-/// Stays, as one who means to come back to what was begun.
-async fn linger() {
-    tokio::time::sleep(Duration::from_secs(2)).await;
 }
