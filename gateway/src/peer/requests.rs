@@ -267,6 +267,12 @@ mod tests {
     }
 
     proptest! {
+        /// In whatever order parts come, what comes out whole is what was put in under its id.
+        #[test]
+        fn interleaved_parts_stay_apart(steps in proptest::collection::vec(any::<u8>(), 0..600)) {
+            crate::peer::fuzzing::parts(&steps);
+        }
+
         #[test]
         fn gives_back_what_was_taken(steps in proptest::collection::vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60)) {
             let pool = pool();

@@ -46,13 +46,13 @@ class Gateway:
 
 
 @contextmanager
-def gateway(*args: str):
-    """Starts a gateway before a demo node, and ends it whatever happens."""
+def gateway(*args: str, node: str = "demo"):
+    """Starts a gateway before a node, and ends it whatever happens."""
     if not BINARY.exists():
         raise AssertionError(f"{BINARY} is missing: run `make test`, or set RUNEWARD_BIN")
     with tempfile.TemporaryDirectory(prefix="runeward-") as state_dir, tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(
-            [BINARY, "serve", "--node", "demo", "--state-dir", state_dir]
+            [BINARY, "serve", "--node", node, "--state-dir", state_dir]
             + ["--listen", "127.0.0.1:0", "--ready-json", *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
