@@ -142,7 +142,7 @@ fuzz-%:
 soak: rust ## Hours of floods and faults beside honest clients, each call counted (ARGS='--scale 0.05 --minutes 2' KILLS=20: a short one)
 	cargo build --release --locked --workspace
 	$(TARGET)/release/runeward-soak $(ARGS)
-	RUNEWARD_KILLS=$(or $(KILLS),500) cargo test --release --workspace --locked --test faults -- --nocapture killed_at_random_points
+	RUNEWARD_KILLS=$(or $(KILLS),500) cargo test --release --workspace --locked --test disk -- --nocapture killed_at_random_points
 
 rust:
 	$(call need,command -v cc,build-essential)
