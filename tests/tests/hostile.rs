@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
-use runeward_tests::hostile::honest::Ledger;
+use runeward_tests::client::{self, Client};
+use runeward_tests::hostile::honest::{Honest, Ledger, Work};
 use runeward_tests::hostile::{
     Acts, Attack, Frames, Http, Json, Messages, Parts, Plan, Runes, Tcp, Tls, WebSocket, beside,
 };
-use runeward_tests::{FakeNode, Gateway, Setup};
+use runeward_tests::{Answer, FakeNode, Gateway, Setup};
+use serde_json::json;
+use tokio::net::TcpSocket;
 
 /// What the gateway may hold at most, whatever is done to it here, in bytes.
 const MEMORY: u64 = 256 << 20;
@@ -163,5 +166,39 @@ attacks! {
         runes_foreign = Foreign: 200, 20;
         runes_tampered = Tampered: 50, 20;
         runes_widened = Widened: 200, 20;
+    }
+}
+
+/// Who may ask for what is long and does not read it holds up nobody else's calls, and has little of it held for him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers() {
+    const READERS: usize = 100;
+    let node = FakeNode::start().await;
+    let ledger = Ledger::of(&node);
+    node.on("listchannels", Answer::Huge(40 << 20));
+    let (gateway, rune) = Gateway::with_rune(Setup::fake(&node).crowd()).await;
+    let long = gateway.rune(&["method=listchannels"]).await;
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(gateway.address()).await.unwrap();
+        let mut reader = Client::over_with(stream, gateway.node_id(), &client::identity(), 1).await;
+        reader.init().await;
+        reader.request(1, client::request(&json!(1), "listchannels", &json!({}), &long)).await;
+        readers.push(reader);
+    }
+    let before = gateway.memory();
+    let honest = Honest::begin(&gateway, &rune, &ledger, &Work::ALL).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let tally = honest.done().await;
+    let held = gateway.peak_memory().saturating_sub(before) / READERS as u64;
+    println!("{} calls, p99 {:?}, {held} bytes a reader", tally.calls, tally.p99());
+    tally.assert_whole();
+    assert_eq!(tally.told_to_wait, 0);
+    assert!(held <= 256 << 10, "{held} bytes are held for each reader");
+    // They go on where they stopped.
+    for reader in readers.iter_mut().take(3) {
+        reader.message().await;
     }
 }

@@ -94,7 +94,7 @@ pub(crate) struct Reply {
     scanner: Scanner,
     /// When the command was sent; `None` where the node waits with its answer.
     sent: Option<Instant>,
-    _slot: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 }
 
 struct Socket {
@@ -215,7 +215,7 @@ impl Node {
         }
         let scanner = Scanner::new(id, permit.id().to_owned());
         let sent = (!permit.waits()).then(Instant::now);
-        Ok(Reply { node: Arc::clone(self), socket, scanner, sent, _slot: slot })
+        Ok(Reply { node: Arc::clone(self), socket, scanner, sent, slot })
     }
 
     /// An idle socket that is still good, or a new one. Either leads to the right node: each was asked
@@ -309,6 +309,14 @@ impl Reply {
                 self.node.mark_down(&error.to_string());
                 Err(CallError::Lost(error.to_string()))
             }
+        }
+    }
+
+    /// Makes room for other calls while this one waits for its client to read: from now on it counts among those
+    /// that wait for something to happen, if there is room among them.
+    pub(crate) fn step_aside(&mut self) {
+        if let Ok(slot) = Arc::clone(&self.node.waiting_calls).try_acquire_owned() {
+            self.slot = slot;
         }
     }
 

@@ -1,7 +1,11 @@
 //! One request, from decision to last part.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::flow::Waits;
 use super::messages::RequestId;
@@ -11,11 +15,14 @@ use super::{RETRY_AFTER, Shared};
 use crate::gate::audit::Record;
 use crate::gate::{Accepted, Decision, Failure, Look, Permit, Wait};
 use crate::metrics::{Held, METRICS};
-use crate::node::CallError;
+use crate::node::{CallError, Reply};
 use crate::shutdown::Shutdown;
 
 /// Longest reply of the node that is read whole, in bytes: many times what it tells of one peer.
 const MAX_WHOLE: usize = 1024 * 1024;
+
+/// A client that has not made room for a part of its reply for so long is slow to read.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// A call of one peer.
 pub(super) struct Call {
@@ -95,7 +102,7 @@ impl Call {
             let last = next?;
             while part.len() > MAX_PART {
                 self.begun = true;
-                if self.send(&part[..MAX_PART], false).await.is_err() {
+                if self.pass_on(&part[..MAX_PART], &mut reply).await.is_err() {
                     return Ok(End::Cut);
                 }
                 part.drain(..MAX_PART);
@@ -172,6 +179,18 @@ impl Call {
         match self.send(last_part, true).await {
             Ok(()) => End::Answered,
             Err(_) => End::Cut,
+        }
+    }
+
+    /// Sends a part of the node's reply, of which more is to come. Where the client is slow to read, other calls go first.
+    async fn pass_on(&mut self, part: &[u8], reply: &mut Reply) -> Result<(), runeward_noise::Error> {
+        let mut sending = pin!(self.send(part, false));
+        match timeout(SLOW, &mut sending).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                reply.step_aside();
+                sending.await
+            }
         }
     }
 
