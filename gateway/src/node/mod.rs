@@ -315,7 +315,7 @@ impl Reply {
     /// Makes room for other calls while this one waits for its client to read: from now on it counts among those
     /// that wait for something to happen, if there is room among them.
     pub(crate) fn step_aside(&mut self) {
-        if let Ok(slot) = Arc::clone(&self.node.waiting_calls).try_acquire_owned() {
+        if let Ok(slot) = Arc::clone(&self.node.waits).try_acquire_owned() {
             self.slot = slot;
         }
     }

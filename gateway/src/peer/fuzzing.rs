@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::messages::{Message, RequestId, pong};
 use super::requests::{MAX_REQUEST, Pool, Requests, Share};
+use crate::config::Limits;
 
 /// A message, type and body.
 pub(crate) fn message(input: &[u8]) {
@@ -21,8 +22,9 @@ pub(crate) fn message(input: &[u8]) {
 /// Steps of three bytes: an id and whether it is the last part; how many kilobytes, or bytes; which. What comes out
 /// whole is what was put in, and memory is counted to the byte.
 pub(crate) fn parts(input: &[u8]) {
-    let mut share = Share::new(Arc::<Pool>::default(), IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let mut requests = Requests::new();
+    let limits = Limits::default();
+    let mut share = Share::new(Arc::new(Pool::new(limits)), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let mut requests = Requests::new(limits.requests_begun_per_connection.most());
     let mut begun: HashMap<RequestId, Vec<u8>> = HashMap::new();
     for step in input.chunks_exact(3).take(400) {
         let (id, last) = ([step[0] & 0x3f; 8], step[0] & 0x80 != 0);
