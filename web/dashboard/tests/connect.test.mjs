@@ -149,14 +149,14 @@ describe('connecting', { timeout: 300_000 }, () => {
     assert.deepEqual([first.pubkey, second.pubkey], [gateway.nodeId, other.nodeId])
     assert.deepEqual(await ids(), [first.id, second.id].sort())
 
-    const nodeId = async () => page.locator('dd.mono').first().getAttribute('title')
+    const nodeId = async () => page.locator('dd .mono').first().getAttribute('title')
     const idOf = async (of) => (await of.askNode('getinfo')).result.id
     await page.getByText('Node id').waitFor()
     assert.equal(await nodeId(), await idOf(other))
     await switcher.click()
     await page.getByRole('dialog').getByRole('listitem').first().getByRole('button').first().click()
     const expected = await idOf(gateway)
-    await page.locator(`dd.mono[title="${expected}"]`).waitFor()
+    await page.locator(`dd .mono[title="${expected}"]`).waitFor()
 
     await switcher.click()
     await page
@@ -182,13 +182,13 @@ describe('connecting', { timeout: 300_000 }, () => {
 
   test('what a rune does not allow is shown as not allowed, page by page', async (t) => {
     const page = await connected(t, browser, gateway, { restrictions: ['method=getinfo'] })
-    await page.getByText('Your rune does not allow to see balances and channels').waitFor()
-    await page.getByText('Your rune does not allow to see payments and invoices').waitFor()
+    await page.getByText('Your rune does not let you see balances and channels').waitFor()
+    await page.getByText('Your rune does not let you see payments and invoices').waitFor()
     await page.getByText('4 open').waitFor()
     await goTo(page, 'Receive')
-    await page.getByText('Your rune does not allow to make invoices').waitFor()
+    await page.getByText('Your rune does not let you make invoices').waitFor()
     await goTo(page, 'Pay')
-    await page.getByText('Your rune does not allow to pay').waitFor()
+    await page.getByText('Your rune does not let you pay').waitFor()
     await page.getByText('What it allows').click()
     await page.getByText(/getinfo\.$/).waitFor()
   })

@@ -124,8 +124,8 @@ describe('money', { timeout: 300_000 }, () => {
     await page.getByRole('button', { name: /^Pay 50/ }).click()
     await page.getByRole('heading', { name: 'Paid' }).waitFor()
     const [paid] = (await ask('listpays', { payment_hash: made.payment_hash })).pays
-    assert.equal(paid.status, 'complete')
-    assert.equal(await page.locator('dd.mono').getAttribute('title'), paid.preimage)
+    assert.deepEqual([paid.status, paid.label], ['complete', 'Coffee beans'])
+    assert.equal(await page.locator('dd .mono').getAttribute('title'), paid.preimage)
   })
 
   test('who pays decides on the amount where the invoice leaves it open', async (t) => {

@@ -128,7 +128,8 @@ function receivedEntry(invoice: Invoice): Entry {
     state: paid ? 'done' : 'waiting',
     msat: toMsat(invoice.amount_received_msat ?? invoice.amount_msat),
     fee: undefined,
-    text: invoice.description || invoice.label,
+    // A label made here says nothing to anybody.
+    text: invoice.description || invoice.label.replace(/^runeward-\d+-\w+$/, ''),
     label: invoice.label,
     at: invoice.paid_at ?? madeAt(invoice.bolt11) ?? invoice.expires_at,
     paymentHash: invoice.payment_hash,
@@ -148,7 +149,7 @@ function sentEntry(payment: Payment): Entry {
     state: ({ complete: 'done', pending: 'waiting', failed: 'failed' } as const)[payment.status],
     msat,
     fee: payment.status === 'complete' ? sent - msat : undefined,
-    text: payment.description || payment.label || '',
+    text: payment.label || payment.description || '',
     label: undefined,
     at: payment.completed_at ?? payment.created_at,
     paymentHash: payment.payment_hash,

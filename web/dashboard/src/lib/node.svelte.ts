@@ -29,15 +29,21 @@ export interface Whoami {
  * Whether this error of `runeward-whoami` means that there is no gateway but a node, which has no such command; its runes
  * are simply tried. A gateway answers every rune that is good for anything.
  */
-export function isNoGateway(error: unknown): boolean {
+function isNoGateway(error: unknown): boolean {
   if (error instanceof RefusedByRune) return /Not permitted: .*method/.test(error.message)
   return error instanceof RefusedByNode
 }
 
 export class Node {
-  readonly record: NodeRecord
+  #record: NodeRecord
+  /**
+   * Settles with the first connection: once it is known what the rune allows, as far as that can be. Rejects with
+   * `NoConnection`, or with `RefusedByRune` where the rune is worth nothing; the node goes on trying all the same.
+   */
+  readonly met: Promise<void>
+  #meeting!: { resolve: () => void; reject: (error: unknown) => void }
   readonly #key: Uint8Array
-  readonly #changed: (record: NodeRecord) => void
+  readonly #changed: () => void
   #client: Client
   #status = $state<Status>({ state: 'connecting' })
   #whoami = $state<Whoami>()
@@ -48,14 +54,26 @@ export class Node {
   #network = $state('')
   #methods = $derived(this.#whoami && new Set(this.#whoami.methods))
 
-  /** Starts to connect. `changed`: what is known of the node is not what it was. */
-  constructor(record: NodeRecord, key: Uint8Array, changed: (record: NodeRecord) => void) {
-    this.record = record
+  /**
+   * Starts to connect. `changed` is called when there is more to keep of it than before.
+   *
+   * Throws `Invalid` where the connection string is malformed.
+   */
+  constructor(record: NodeRecord, key: Uint8Array, changed: () => void) {
+    this.#record = record
     this.#key = key
     this.#changed = changed
     this.#alias = record.alias ?? ''
     this.#color = record.color ?? ''
+    this.met = new Promise((resolve, reject) => (this.#meeting = { resolve, reject }))
+    // Not everybody waits for it.
+    this.met.catch(() => {})
     this.#client = this.#open()
+  }
+
+  /** What is to be kept of it. */
+  get record(): NodeRecord {
+    return this.#record
   }
 
   get id(): string {
@@ -139,6 +157,7 @@ export class Node {
       if (client !== this.#client) return
       this.#status = client.status
       if (client.status.state === 'connected') void this.#ask()
+      if (client.status.state === 'waiting') this.#meeting.reject(client.status.error)
     }
     client.addEventListener('status', look)
     this.#status = client.status
@@ -154,9 +173,13 @@ export class Node {
     } catch (error) {
       // Lost: it is asked again with the next connection.
       if (!(error instanceof Refused)) return
-      if (!isNoGateway(error)) this.#refused = error.message.replace(/^Invalid rune: /, '')
+      if (!isNoGateway(error)) {
+        this.#refused = error.message.replace(/^Invalid rune: /, '')
+        this.#meeting.reject(error)
+      }
     }
     this.#known = true
+    this.#meeting.resolve()
     if (this.#refused === undefined && this.can('getinfo')) await this.#meet()
   }
 
@@ -168,7 +191,8 @@ export class Node {
       if (info.alias === this.#alias && info.color === this.#color) return
       this.#alias = String(info.alias)
       this.#color = String(info.color)
-      this.#changed({ ...this.record, alias: this.#alias, color: this.#color })
+      this.#record = { ...this.#record, alias: this.#alias, color: this.#color }
+      this.#changed()
     } catch {
       // It keeps the name it had.
     }

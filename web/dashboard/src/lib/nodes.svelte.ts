@@ -1,7 +1,7 @@
 // The nodes this browser knows. Runes are kept in localStorage, keys in IndexedDB; nothing leaves the browser.
-import { connect, KeyStore, pair, type Pairing } from '@runeward/client'
-import { isNoGateway, Node, type NodeRecord } from './node.svelte'
-import { load, save, watch } from './storage'
+import { KeyStore, pair, type Pairing } from '@runeward/client'
+import { Node, type NodeRecord } from './node.svelte'
+import { load, save, watch, wipe } from './storage'
 import { pubkeyOf } from './uri'
 
 class Nodes {
@@ -47,19 +47,21 @@ class Nodes {
    * Takes a connection string with a rune, after a look whether somebody answers there and takes the rune. A node that
    * is known gets the new rune in place of its old one.
    *
-   * @throws as the client's `connect`, and `RefusedByRune`
+   * @throws `NoConnection`, `RefusedByRune`, `Invalid`, and the signal's reason
    */
   async add(uri: string, signal?: AbortSignal): Promise<Node> {
     const pubkey = pubkeyOf(uri)
     const id = this.#idFor(pubkey)
-    const key = await this.#keys.key(id)
+    let node: Node | undefined
     try {
-      await tried(uri, key, signal)
+      node = this.#make({ id, uri: uri.trim(), pubkey }, await this.#keys.key(id))
+      await Promise.race([node.met, aborted(signal)])
     } catch (error) {
+      node?.close()
       if (!this.#knows(id)) await this.#keys.forget(id)
       throw error
     }
-    return this.#take({ id, uri: uri.trim(), pubkey }, key)
+    return this.#take(node)
   }
 
   /**
@@ -73,7 +75,7 @@ class Nodes {
     const key = await this.#keys.key(id)
     try {
       const pairing = await pair(uri, { name, key, signal })
-      return { node: this.#take({ id, uri: pairing.uri, pubkey }, key), pairing }
+      return { node: this.#take(this.#make({ id, uri: pairing.uri, pubkey }, key)), pairing }
     } catch (error) {
       if (!this.#knows(id)) await this.#keys.forget(id)
       throw error
@@ -84,17 +86,16 @@ class Nodes {
   async forget(id: string): Promise<void> {
     this.#list.find((node) => node.id === id)?.close()
     this.#list = this.#list.filter((node) => node.id !== id)
-    save(`paying.${id}`, undefined)
+    wipe(id)
     this.#keep()
     await this.#keys.forget(id)
     if (this.#currentId === id) this.#choose()
   }
 
-  #take(record: NodeRecord, key: Uint8Array): Node {
-    const before = this.#list.find((node) => node.id === record.id)
+  /** Takes a node in, in the place of the one that has its id. */
+  #take(node: Node): Node {
+    const before = this.#list.find(({ id }) => id === node.id)
     before?.close()
-    const alias = before && { ...(before.record.alias && { alias: before.record.alias }) }
-    const node = this.#make({ ...alias, ...record }, key)
     this.#list = before ? this.#list.map((other) => (other === before ? node : other)) : [...this.#list, node]
     this.#keep()
     this.select(node.id)
@@ -125,11 +126,20 @@ class Nodes {
     for (const record of records) {
       const before = this.#list.find((node) => node.id === record.id)
       if (before?.record.uri === record.uri) list.push(before)
-      else list.push(this.#make(record, await this.#keys.key(record.id)))
+      else list.push(...(await this.#remake(record)))
     }
     for (const node of this.#list) if (!list.includes(node)) node.close()
     this.#list = list
     if (this.#current === undefined) this.#choose()
+  }
+
+  /** None where what was kept makes no sense any more. */
+  async #remake(record: NodeRecord): Promise<Node[]> {
+    try {
+      return [this.#make(record, await this.#keys.key(record.id))]
+    } catch {
+      return []
+    }
   }
 
   #choose(): void {
@@ -139,16 +149,9 @@ class Nodes {
   }
 }
 
-/** Throws where nobody answers, or where the rune is refused whatever it is asked for. */
-async function tried(uri: string, key: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-  const client = await connect(uri, { key, signal, reconnect: false })
-  try {
-    await client.call('runeward-whoami', {}, { signal, timeout: 15_000 })
-  } catch (error) {
-    if (!isNoGateway(error)) throw error
-  } finally {
-    client.close()
-  }
+/** Rejects when the signal is aborted, with its reason. */
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
 }
 
 /** 16 random hexadecimal digits. `crypto.randomUUID` is not there for pages on http. */

@@ -13,7 +13,7 @@ export interface Problem {
 /** `what`: what was tried, such as `make the invoice`. */
 export function problem(error: unknown, what = 'do this'): Problem {
   const text = sentence(error instanceof Error ? error.message : String(error))
-  if (error instanceof RefusedByRune) return { title: `The rune does not allow to ${what}`, text, refused: true }
+  if (error instanceof RefusedByRune) return { title: `The rune does not let you ${what}`, text, refused: true }
   if (error instanceof RefusedByLimit) {
     const seconds = Math.max(1, Math.ceil(error.retryAfter / 1000))
     return { title: 'That was too much at once', text: `${text} Try again in ${seconds} s.`, refused: false }

@@ -12,13 +12,23 @@ export function load<Value>(name: string): Value | undefined {
   }
 }
 
-/** Keeps a value; `undefined` wipes it. Where there is no storage it lasts as long as the page. */
+/** Keeps a value, under a name that ends with `.ID` where it belongs to the node of that id; `undefined` wipes it. Where there is no storage it lasts as long as the page. */
 export function save(name: string, value: unknown): void {
   try {
     if (value === undefined) localStorage.removeItem(PREFIX + name)
     else localStorage.setItem(PREFIX + name, JSON.stringify(value))
   } catch {
     // Nothing can be kept here.
+  }
+}
+
+/** Wipes whatever was kept for a node: under names that end with a dot and its id. */
+export function wipe(id: string): void {
+  try {
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX) && name.endsWith(`.${id}`))
+    names.forEach((name) => localStorage.removeItem(name))
+  } catch {
+    // Nothing was kept here.
   }
 }
 

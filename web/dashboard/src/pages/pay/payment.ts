@@ -104,7 +104,9 @@ export function usualFee(msat: number): number {
 /** Pays. `open`: the invoice leaves the amount to us. Never throws: what went wrong is told by the outcome. */
 export async function pay(node: Node, bill: Bill, msat: number, maxfee: number): Promise<Outcome> {
   const method = node.first('pay', 'xpay') ?? 'pay'
-  const params = { ...(bill.msat === undefined && { amount_msat: msat }), maxfee }
+  // The label is what lists of payments show; xpay had none for long.
+  const label = method === 'pay' && bill.description !== '' ? bill.description : undefined
+  const params = { ...(bill.msat === undefined && { amount_msat: msat }), maxfee, label }
   const send = (name: string) => node.call(method, { [name]: bill.text, ...params }, { timeout: PATIENCE })
   try {
     const paid = await send('invstring').catch((error: unknown) => {
