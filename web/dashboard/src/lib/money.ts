@@ -42,25 +42,3 @@ export function inWords(msat: number): string {
   const number = sats(msat) + (below === '' ? '' : `.${below}`)
   return `${number} ${Math.abs(msat) === 1000 ? 'sat' : 'sats'}`
 }
-
-/** Short, for axes and small places: `5.4M`, `12k`, `987`. Of satoshis. */
-export function short(msat: number): string {
-  const value = Math.trunc(msat / 1000)
-  for (const [size, letter] of [
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ] as const) {
-    if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(3))}${letter}`
-  }
-  return `${value}`
-}
-
-/** What a person typed as whole satoshis or, with `btc`, as bitcoin; in msat. `undefined` where it is no amount. */
-export function parseAmount(text: string, unit: 'sat' | 'btc' = 'sat'): number | undefined {
-  const plain = text.replace(/[\s_'\u202f\u00a0]/g, '').replace(/,(?=\d{3}(\D|$))/g, '')
-  if (unit === 'sat') return /^\d{1,16}$/.test(plain) ? Number(plain) * 1000 : undefined
-  const parts = /^(\d{0,8})(?:\.(\d{0,8}))?$/.exec(plain)
-  if (parts === null || plain === '' || plain === '.') return undefined
-  return Number((parts[1] ?? '') + (parts[2] ?? '').padEnd(8, '0')) * 1000
-}

@@ -12,11 +12,12 @@ export const siteOf = ({ host, port }) => `http://${host}:${port}/`
 export const uriOf = ({ host, port, nodeId }, rune, by = port) =>
   `commando+ws://${host}:${by}?pubkey=${nodeId}&rune=${rune}`
 
-/** `t` (a test or suite context with `after`) closes it. */
-export async function openBrowser(t) {
+/** `t` (a test or suite context with `after`) closes it. `env`: such as a HOME whose authorities it trusts. */
+export async function openBrowser(t, env = process.env, ...more) {
   const executablePath = execFileSync('which', ['chromium'], { encoding: 'utf8' }).trim()
   const browser = await chromium.launch({
     executablePath,
+    env,
     timeout: 60_000,
     // It opens nothing but the dashboard, so it needs no sandbox (root has none) and no network of its own.
     args: [
@@ -28,6 +29,7 @@ export async function openBrowser(t) {
       '--disable-component-update',
       '--disable-sync',
       '--disable-dev-shm-usage',
+      ...more,
     ],
   })
   t.after(() => browser.close())
