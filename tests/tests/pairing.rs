@@ -234,6 +234,7 @@ async fn a_pairing_rune_does_nothing_else() {
         "checkrune",
         "blacklistrune",
         "destroyrune",
+        "runeward-create",
         "runeward-offer",
         "runeward-waitoffer",
         "runeward-grants",
@@ -364,6 +365,60 @@ async fn what_is_offered() {
     }
     let reply = owner.client.call("runeward-waitoffer", json!({"offer_id": 5}), &admin).await;
     assert_eq!(reply["error"]["code"], -32602, "{reply}");
+}
+
+/// A rune made over the wire, as `runeward rune create` makes it, and what it would be before it is.
+#[tokio::test]
+async fn a_rune_is_made_as_on_the_command_line() {
+    let (gateway, admin) = Gateway::demo().await;
+    let mut owner = Owner::of(&gateway, &admin).await;
+    let wanted = json!({"preset": "receive", "restrictions": [["pnum<4", "pnum=9"]], "name": "till", "expires_in": 3600});
+    let mut looked = wanted.clone();
+    looked["preview"] = json!(true);
+    let preview = owner.call("runeward-create", looked).await;
+    assert_eq!((&preview["rune"], &preview["unique_id"]), (&Value::Null, &Value::Null));
+    assert!(
+        preview["explained"][0].as_str().unwrap().starts_with("Only the 10 commands of the preset receive"),
+        "{preview}"
+    );
+    assert!(
+        preview["warnings"][0].as_str().unwrap().starts_with("can fill the node's disk with records"),
+        "{preview}"
+    );
+    assert_eq!(preview["restrictions"][2], "pnum<4|pnum=9");
+    assert_eq!(owner.runes().await.len(), 1, "none but the owner's was made");
+
+    let made = owner.call("runeward-create", wanted).await;
+    let mut till = Client::connect(&gateway).await;
+    till.result("getinfo", json!({}), text(&made, "rune")).await;
+    refused(&till.call("pay", json!({}), text(&made, "rune")).await, "method is not equal to");
+    let grants = owner.call("runeward-grants", json!({"id": "till"})).await;
+    let grant = &grants["grants"][0];
+    assert_eq!((&grant["unique_id"], &grant["preset"]), (&made["unique_id"], &json!("receive")));
+    assert!(
+        (0..=3).contains(&(made["expires_at"].as_i64().unwrap() - preview["expires_at"].as_i64().unwrap()))
+    );
+
+    // Nothing said is narrow here too; everything is a preset of its own.
+    let made = owner.call("runeward-create", json!({})).await;
+    assert_eq!(made["warnings"], json!([]));
+    let made = owner.call("runeward-create", json!({"preset": "admin"})).await;
+    assert!(made["warnings"][0].as_str().unwrap().contains("spend everything"), "{made}");
+    let bound = json!({"restrictions": [[format!("id={}", "02".repeat(33))]]});
+    let made = owner.call("runeward-create", bound).await;
+    refused(&till.call("getinfo", json!({}), text(&made, "rune")).await, "id is not equal to");
+    for (params, why) in [
+        (json!({"preset": "pay"}), "expires_in"),
+        (json!({"restrictions": [["time<5"]]}), "never hold"),
+        (json!({"restrictions": [["nosuch!"]]}), "nosuch"),
+        (json!({"name": ""}), "name"),
+        (json!({"preview": 1}), "preview"),
+        (json!({"for": 5}), "for"),
+    ] {
+        let reply = owner.client.call("runeward-create", params.clone(), &admin).await;
+        assert_eq!(reply["error"]["code"], -32602, "{params}: {reply}");
+        assert!(text(&reply["error"], "message").contains(why), "{params}: {reply}");
+    }
 }
 
 /// Who waits for an offer is told, at the end of the gateway too.

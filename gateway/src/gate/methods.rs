@@ -60,13 +60,14 @@ pub(crate) const OUTBOUND: [&str; 4] =
     ["currencyconvert", "currencyrate", "fetchbip353", "listcurrencyrates"];
 
 /// The gateway's own methods. None belongs to a preset but where the preset names it.
-const OWN: [(&str, Class); 8] = [
+const OWN: [(&str, Class); 9] = [
     // Answered to every valid rune.
     ("runeward-whoami", Class::Read),
     // Tells a caller of nobody but itself.
     ("runeward-peer", Class::Private),
     // Makes a rune, no wider than its offer says.
     ("runeward-pair", Class::Admin),
+    ("runeward-create", Class::Admin),
     ("runeward-offer", Class::Admin),
     ("runeward-waitoffer", Class::Admin),
     ("runeward-grants", Class::Admin),

@@ -1,4 +1,4 @@
-//! Offers: what the QR code of a pairing holds, and what becomes of it.
+//! Templates of runes, and offers: what the QR code of a pairing holds, and what becomes of it.
 //!
 //! The rune in the QR code allows one method, `runeward-pair`, until the second the offer dies. Whoever
 //! calls it first gets a rune made from the offer's template and bound to its node id.
@@ -8,10 +8,11 @@ use std::time::Duration;
 use runeward_policy::{LimitError, MasterSecret, ParseError, Restriction, Rune};
 
 use super::fingerprint::fingerprint;
+use super::grants::Grant;
 use super::names;
 use super::object::{Object, quoted};
 use super::presets::Preset;
-use super::runes::{Runes, random_unique_id};
+use super::runes::{CreateError, Runes, Wanted, random_unique_id};
 use crate::store::{Claim, OfferRecord, RuneRecord, StoreError};
 
 /// The one method that an offer's rune allows.
@@ -27,15 +28,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Length of a node id as text.
 const NODE_ID_DIGITS: usize = 66;
 
-/// What an owner wants to offer.
+/// What an owner wants to hand out, now or to whoever claims it.
 #[derive(Debug, Default)]
 pub(crate) struct Template {
     /// With neither preset nor restrictions, `readonly`.
     pub(crate) preset: Option<Preset>,
     pub(crate) restrictions: Vec<Restriction>,
-    /// What to call the device.
+    /// What to call the rune, or the device.
     pub(crate) name: Option<String>,
-    /// Seconds the device's rune is good for.
+    /// Seconds the rune is good for.
     pub(crate) expires_in: Option<u64>,
     /// Seconds the offer is good for: 60 at most, and unless told otherwise.
     pub(crate) good_for: Option<u64>,
@@ -82,7 +83,7 @@ pub(crate) struct Device {
     pub(crate) rune: Rune,
 }
 
-/// Why no offer was made.
+/// Why no rune or offer was made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OfferError {
     #[error(
@@ -134,15 +135,14 @@ impl Template {
         self.preset.or(self.restrictions.is_empty().then_some(Preset::Readonly))
     }
 
-    /// All restrictions of the rune to be made but for the device's id, with `now` in UNIX seconds.
+    /// All restrictions of the rune to be made, with `now` in UNIX seconds; of an offer's all but the device's id.
     fn restrictions(&self, now: u64) -> Result<Vec<Restriction>, OfferError> {
+        if let Some(name) = &self.name {
+            names::check(name).map_err(OfferError::Name)?;
+        }
         let mut all = Vec::new();
         if let Some(preset) = self.preset() {
             all.extend(preset.restrictions()?);
-        }
-        let mut fields = self.restrictions.iter().flat_map(Restriction::alternatives).map(|it| it.field());
-        if fields.any(|field| field == "id") {
-            return Err(OfferError::Bound);
         }
         if let Some(why) = self.restrictions.iter().find_map(|restriction| restriction.odd(now)) {
             return Err(OfferError::Odd(why));
@@ -153,9 +153,41 @@ impl Template {
         }
         Ok(all)
     }
+
+    /// Whether a device's id is among the restrictions.
+    fn is_bound(&self) -> bool {
+        self.restrictions.iter().flat_map(Restriction::alternatives).any(|it| it.field() == "id")
+    }
+
+    /// Refuses what its author cannot have meant, in a rune of this kind at `now` (UNIX seconds).
+    fn check(&self, sample: &Rune, now: u64) -> Result<(), OfferError> {
+        if let Some(why) = sample.impossible(now) {
+            return Err(OfferError::Impossible(why));
+        }
+        match self.preset().filter(|preset| preset.needs_expiry() && sample.expires_at().is_none()) {
+            Some(preset) => Err(OfferError::NeedsExpiry(preset.name())),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Runes {
+    /// The rune a template comes to, under a secret of nobody's: no gateway honours it.
+    pub(crate) fn preview(&self, template: &Template) -> Result<Rune, OfferError> {
+        let now = self.clock().seconds();
+        let sample = sample(&template.restrictions(now)?)?;
+        template.check(&sample, now)?;
+        Ok(sample)
+    }
+
+    /// Makes a rune of a template.
+    pub(crate) async fn make(&self, template: &Template) -> Result<Grant, OfferError> {
+        self.preview(template)?;
+        let restrictions = template.restrictions(self.clock().seconds())?;
+        let (name, preset) = (template.name.as_deref(), template.preset());
+        Ok(self.create(Wanted { restrictions: &restrictions, name, preset }).await?)
+    }
+
     /// Makes an offer.
     pub(crate) async fn offer(&self, template: &Template) -> Result<Made, OfferError> {
         let now = self.clock().seconds();
@@ -163,22 +195,15 @@ impl Runes {
         if !(1..=MAX_LIFE).contains(&life) {
             return Err(OfferError::Life);
         }
-        if let Some(name) = &template.name {
-            names::check(name).map_err(OfferError::Name)?;
-        }
         let restrictions = template.restrictions(now)?;
+        if template.is_bound() {
+            return Err(OfferError::Bound);
+        }
         // Tried now, so that it is known to fit whoever claims it: every node id is as long as ours.
         let sample = sample(&restrictions)?;
         let serving = self.store().serving().await?.ok_or(OfferError::NotServing)?;
         sample.narrow(bound_to(&"0".repeat(NODE_ID_DIGITS))?)?;
-        if let Some(why) = sample.impossible(now) {
-            return Err(OfferError::Impossible(why));
-        }
-        if let Some(preset) = template.preset().filter(|it| it.needs_expiry())
-            && sample.expires_at().is_none()
-        {
-            return Err(OfferError::NeedsExpiry(preset.name()));
-        }
+        template.check(&sample, now)?;
         let expires_at = now + life;
         let pairing = runeward_policy::parse_restrictions(&format!("method={PAIR}&time<{expires_at}"))?;
         loop {
@@ -356,6 +381,16 @@ impl Status {
             Self::Claimed(_) => "claimed",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl From<CreateError> for OfferError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Limit(error) => Self::Limit(error),
+            CreateError::Store(error) => Self::Store(error),
+            CreateError::NotOurs => Self::NotOurs,
         }
     }
 }

@@ -21,8 +21,9 @@ use crate::config::Authority;
 /// Names kept for methods of the gateway itself; the node is never asked for one.
 const PREFIX: &str = "runeward-";
 
-const NAMES: [(OwnMethod, &str); 8] = [
+const NAMES: [(OwnMethod, &str); 9] = [
     (OwnMethod::Audit, "runeward-audit"),
+    (OwnMethod::Create, "runeward-create"),
     (OwnMethod::Grants, "runeward-grants"),
     (OwnMethod::Offer, "runeward-offer"),
     (OwnMethod::Pair, "runeward-pair"),
@@ -36,6 +37,7 @@ const NAMES: [(OwnMethod, &str); 8] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnMethod {
     Audit,
+    Create,
     Grants,
     Offer,
     Pair,
@@ -90,6 +92,7 @@ impl OwnMethod {
         }
         let result = match self {
             Self::Audit => gate.audit.tell(params).await?,
+            Self::Create => pairing::create(runes, params, caller.time).await?,
             Self::Grants => grants(runes, arguments(params, ["id"], 0)?, caller.time).await?,
             Self::Offer => pairing::offer(runes, params).await?,
             Self::Pair => match pairing::pair(runes, params, caller).await? {

@@ -1,14 +1,16 @@
-//! `runeward-pair`, `runeward-offer` and `runeward-waitoffer`: pairing, as methods.
+//! `runeward-create`, and `runeward-offer`, `runeward-waitoffer` and `runeward-pair`: handing out, as methods.
 
 use std::sync::Arc;
 
 use super::json::Json;
 use super::limits::Leave;
 use super::names;
+use super::object::{Object, quoted};
 use super::offers::{ClaimError, OfferError, Template};
 use super::own_methods::Caller;
-use super::presets::Preset;
+use super::presets::{Preset, explain};
 use super::reply::{self, Failure, Refusal};
+use super::risks::risks;
 use super::rune_methods::{arguments, invalid, parse_restrictions, text, whole_number};
 use super::runes::Runes;
 
@@ -73,22 +75,56 @@ pub(super) async fn pair(
     }
 }
 
+/// `{preset?, restrictions?, name?, expires_in?, preview?}` → `{"rune","unique_id","restrictions",…,"warnings"}`: as
+/// `runeward rune create` makes it, or with `preview` only what would be made, without a rune and a unique id.
+pub(super) async fn create(runes: &Runes, params: &Json<'_>, now: u64) -> Result<String, Failure> {
+    let [preset, restrictions, name, expires_in, preview] =
+        arguments(params, ["preset", "restrictions", "name", "expires_in", "preview"], 0)?;
+    let template = template(preset, restrictions, name, expires_in)?;
+    let mut out = Object::new();
+    let rune = match preview {
+        None | Some(Json::Bool(false)) => {
+            let made = runes.make(&template).await?;
+            out.text("rune", &made.rune.encode());
+            out.raw("unique_id", &made.record.unique_id.to_string());
+            made.rune
+        }
+        Some(Json::Bool(true)) => runes.preview(&template)?,
+        Some(_) => return Err(invalid("preview", "should be 'true' or 'false'")),
+    };
+    out.array("restrictions", rune.restrictions().map(|it| quoted(it.as_str())));
+    out.array("explained", explain(&rune, now).iter().map(|sentence| quoted(sentence)));
+    out.array("warnings", risks(&rune, now).iter().map(|risk| quoted(risk)));
+    out.optional("expires_at", rune.expires_at());
+    Ok(out.end())
+}
+
 /// `{preset?, restrictions?, name?, expires_in?, for?}` → `{"uri","expires_at","offer_id"}`. Restrictions
 /// are written as for `createrune`; `expires_in` is how long the device's rune is good for, `for` how
 /// long the offer is, both in seconds.
 pub(super) async fn offer(runes: &Runes, params: &Json<'_>) -> Result<String, Failure> {
     let [preset, restrictions, name, expires_in, good_for] =
         arguments(params, ["preset", "restrictions", "name", "expires_in", "for"], 0)?;
+    let good_for = good_for.map(|value| seconds("for", value)).transpose()?;
+    let template = Template { good_for, ..template(preset, restrictions, name, expires_in)? };
+    Ok(runes.offer(&template).await?.to_json())
+}
+
+fn template(
+    preset: Option<&Json<'_>>,
+    restrictions: Option<&Json<'_>>,
+    name: Option<&Json<'_>>,
+    expires_in: Option<&Json<'_>>,
+) -> Result<Template, Failure> {
     let preset = preset.map(parse_preset).transpose()?;
     let (restrictions, by_name) = restrictions.map(parse_restrictions).transpose()?.unwrap_or_default();
-    let template = Template {
+    Ok(Template {
         preset: preset.or(by_name),
         restrictions: if by_name.is_some() { Vec::new() } else { restrictions },
         name: name.map(|name| text("name", name).map(str::to_owned)).transpose()?,
         expires_in: expires_in.map(|value| seconds("expires_in", value)).transpose()?,
-        good_for: good_for.map(|value| seconds("for", value)).transpose()?,
-    };
-    Ok(runes.offer(&template).await?.to_json())
+        good_for: None,
+    })
 }
 
 fn parse_preset(value: &Json<'_>) -> Result<Preset, Failure> {

@@ -28,7 +28,8 @@ pub(crate) fn risks(rune: &Rune, now: u64) -> Vec<String> {
     risks
 }
 
-const MAKE_RUNES: [&str; 4] = ["createrune", "invokerune", "commando-rune", "runeward-offer"];
+const MAKE_RUNES: [&str; 5] =
+    ["createrune", "invokerune", "commando-rune", "runeward-create", "runeward-offer"];
 
 const WORDS: [(Class, &str); 6] = [
     (Class::Spend, "spend the node's money"),
