@@ -25,9 +25,11 @@ export class Live<Value> {
     $effect(() => {
       const timer = setInterval(look, every)
       document.addEventListener('visibilitychange', look)
+      addEventListener('focus', look)
       return () => {
         clearInterval(timer)
         document.removeEventListener('visibilitychange', look)
+        removeEventListener('focus', look)
       }
     })
   }
