@@ -91,6 +91,18 @@ describe('connecting', { timeout: 300_000 }, () => {
     assert.ok(!page.url().includes(rune))
     await page.goBack()
     assert.ok(!page.url().includes(rune))
+
+    // One to another node does not: it could be anybody's, and pose as the visitor's own.
+    const other = await Gateway.start(t)
+    await page.goto(`${siteOf(gateway)}#connect=${uriOf(other, await other.rune())}`)
+    await page.getByText('which this browser does not know').waitFor()
+    assert.equal(JSON.parse((await stored(page))['runeward.nodes']).length, 1)
+    await page.getByRole('button', { name: 'Connect' }).click()
+    await page
+      .getByText(/^Connected/)
+      .first()
+      .waitFor()
+    assert.equal(JSON.parse((await stored(page))['runeward.nodes']).length, 2)
   })
 
   test('a phone that opens the pairing link gets a rune of its own; a second one gets none', async (t) => {
