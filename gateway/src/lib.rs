@@ -5,7 +5,7 @@
 //! A request goes straight through and back: `listen` → `peer` → `gate` → `node` → `peer`.
 //! - `listen`: accept, limits, first byte; TCP, TLS and WebSocket become one kind of stream.
 //! - `tls`: the certificate, and taking up a new one.
-//! - `http`, `websocket`: the upgrade, who may ask for it, and the byte stream inside a WebSocket.
+//! - `http`, `websocket`: the dashboard's files, the upgrade, who may ask, and the byte stream inside a WebSocket.
 //! - `peer`: one connection; requests put together, calls side by side, replies cut into parts.
 //! - `gate`: the decision. Only it can make the permit that a node call takes.
 //! - `node`: the node's RPC; in it the demo node.
@@ -14,8 +14,8 @@
 //! - `doctor`: what keeps a gateway from serving, and what mends it.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
 //!   `systemd`: who is told of it; `rate`: so many a second; `descriptors`: enough for those who are in; `panics`:
-//!   none passes unnoticed; `log`, `shown`: what a log and errors show; `fuzzing`: what the fuzz targets run, and their
-//!   seeds.
+//!   none passes unnoticed; `log`, `shown`: what a log and errors show; `qr`: codes in a terminal; `fuzzing`: what the
+//!   fuzz targets run, and their seeds.
 
 mod address;
 mod cli;
