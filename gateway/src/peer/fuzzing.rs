@@ -9,6 +9,9 @@ use super::messages::{Message, RequestId, pong};
 use super::requests::{MAX_REQUEST, Pool, Requests, Share};
 use crate::config::Limits;
 
+/// Requests that may have begun; fewer than the ids there are.
+const MOST: usize = 60;
+
 /// A message, type and body.
 pub(crate) fn message(input: &[u8]) {
     match Message::parse(input) {
@@ -22,9 +25,9 @@ pub(crate) fn message(input: &[u8]) {
 /// Steps of three bytes: an id and whether it is the last part; how many kilobytes, or bytes; which. What comes out
 /// whole is what was put in, and memory is counted to the byte.
 pub(crate) fn parts(input: &[u8]) {
-    let limits = Limits::default();
-    let mut share = Share::new(Arc::new(Pool::new(limits)), IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let mut requests = Requests::new(limits.requests_begun_per_connection.most());
+    let pool = Arc::new(Pool::new(Limits::default()));
+    let mut share = Share::new(pool, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let mut requests = Requests::new(MOST);
     let mut begun: HashMap<RequestId, Vec<u8>> = HashMap::new();
     for step in input.chunks_exact(3).take(400) {
         let (id, last) = ([step[0] & 0x3f; 8], step[0] & 0x80 != 0);
@@ -38,7 +41,7 @@ pub(crate) fn parts(input: &[u8]) {
                 assert!(last && request == *sent && request.len() <= MAX_REQUEST);
                 share.give_back(request.len());
             }
-            Some(Err(_)) => assert!(last || begun.len() > 1024, "a refusal before the end"),
+            Some(Err(_)) => assert!(last || begun.len() > MOST, "a refusal before the end"),
         }
         if last {
             begun.remove(&id);
