@@ -5,6 +5,7 @@ mod paced;
 mod proxy;
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use socket2::TcpKeepalive;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Timeout, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument;
 use tracing::field::{Empty, display};
@@ -163,13 +164,14 @@ type Serving = BoxFuture<'static, ()>;
 /// Opens the connection and serves it.
 async fn connect(stream: TcpStream, mut caller: Caller, door: Arc<Door>) {
     let deadline = Instant::now() + door.handshake_timeout;
-    serve_in_time(deadline, open(stream, &mut caller, &door, deadline)).await;
+    let opening = Box::pin(timeout_at(deadline, open(stream, &mut caller, &door, deadline)));
+    run(opening).await;
 }
 
-/// Waits until it is known how to serve a connection, but not for long, then serves it.
-async fn serve_in_time(deadline: Instant, opening: impl Future<Output = Option<Serving>>) {
-    // In a box of its own, so that a connection that idles for days holds nothing of how it began.
-    match Box::pin(timeout_at(deadline, opening)).await {
+/// Serves a connection once it has been opened. What opens it lies in a box of its own, so that a connection that
+/// idles for days holds nothing of how it began.
+async fn run(opening: Pin<Box<Timeout<impl Future<Output = Option<Serving>>>>>) {
+    match opening.await {
         Ok(Some(serving)) => serving.await,
         Ok(None) => METRICS.handshakes.count("not done"),
         Err(_) => {
@@ -252,7 +254,10 @@ impl Newcomer {
     ) -> Option<Serving> {
         match first {
             0 => self.handshake(stream).await,
-            letter if letter.is_ascii_alphabetic() => Some(Box::pin(self.browse(stream))),
+            letter if letter.is_ascii_alphabetic() => {
+                let browsing = Box::pin(timeout(PAGE_TIMEOUT, self.browse(stream)));
+                Some(Box::pin(run(browsing)))
+            }
             _ => {
                 tracing::debug!("neither BOLT 8 nor HTTP");
                 None
@@ -260,15 +265,18 @@ impl Newcomer {
         }
     }
 
-    /// Answers HTTP, and serves the WebSocket it becomes. The deadline is for all but the sending of pages.
-    async fn browse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let patience = self.deadline.saturating_duration_since(Instant::now());
-        let upgrade = http::upgrade(stream, &self.door.port.access, patience);
-        match Box::pin(timeout(PAGE_TIMEOUT, upgrade)).await {
-            Ok(Ok(Some(stream))) => serve_in_time(self.deadline, self.handshake(stream)).await,
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "bad HTTP"),
-            Err(_) => tracing::debug!("pages took too long"),
+    /// Answers HTTP, and opens the WebSocket it may become. The deadline is for all but the sending of pages.
+    async fn browse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) -> Option<Serving> {
+        let deadline = self.deadline;
+        let patience = deadline.saturating_duration_since(Instant::now());
+        match http::upgrade(stream, &self.door.port.access, patience).await {
+            Ok(Some(stream)) => timeout_at(deadline, self.handshake(stream)).await.unwrap_or_default(),
+            // Pages were all it wanted.
+            Ok(None) => Some(Box::pin(std::future::ready(()))),
+            Err(error) => {
+                tracing::debug!(%error, "bad HTTP");
+                None
+            }
         }
     }
 
