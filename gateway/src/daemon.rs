@@ -370,6 +370,11 @@ impl std::fmt::Display for Ready {
         writeln!(f, "Runeward {} is ready; its node is {}.\n", env!("CARGO_PKG_VERSION"), self.node)?;
         writeln!(f, "  node id   {}", self.node_id)?;
         writeln!(f, "  address   {} (Lightning transport over TCP and over WebSocket)", listen.join(", "))?;
+        if let Some((page, _)) =
+            link(Link::Connect, &self.uri).as_deref().and_then(|link| link.split_once('#'))
+        {
+            writeln!(f, "  dashboard {page}")?;
+        }
         writeln!(f, "  connect   {}", self.uri)?;
         if let (Some(uri), Some(fingerprint)) = (&self.uri_wss, &self.tls_sha256) {
             writeln!(f, "            {uri} (with TLS, for pages on https)")?;
