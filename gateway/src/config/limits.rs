@@ -66,6 +66,9 @@ macro_rules! limits {
         }
 
         impl Limits {
+            /// The rows' names.
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
+
             fn set(&mut self, name: &str, limit: Limit) -> bool {
                 let (name, class) = name.split_once('.').map_or((name, None), |(name, class)| (name, Some(class)));
                 match name {

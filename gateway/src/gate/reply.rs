@@ -75,7 +75,7 @@ impl Failure {
     /// 19542: over a limit; may be sent again after `retry_after_ms` milliseconds. Counted: whoever makes one
     /// sends it.
     pub(crate) fn busy(limit: &str, retry_after_ms: u64) -> Self {
-        METRICS.limits.count(limit.split('=').next().unwrap_or(limit));
+        METRICS.limits.count(limit.split(['=', '.']).next().unwrap_or(limit));
         Self {
             code: 19542,
             message: format!("busy, over the limit {limit}; try again in {retry_after_ms} ms"),
