@@ -32,7 +32,7 @@ impl StateDir {
         if !path.is_file() {
             return Ok(None);
         }
-        let mut connection = read_only(&path).await.map_err(|_| StoreError::Damaged(path.clone()))?;
+        let mut connection = read_only(&path).await?;
         let sound: Result<String, _> =
             sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await;
         if sound.map_err(|_| StoreError::Damaged(path.clone()))? != "ok" {
