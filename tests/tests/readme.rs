@@ -27,8 +27,9 @@ const PROGRAMS: [&str; 9] = [
 ];
 
 /// Commands that are not run here, by how they begin, and why.
-const NOT_RUN: [(&str, &str); 6] = [
+const NOT_RUN: [(&str, &str); 7] = [
     ("make run", "`cargo` builds while it runs these tests; `runeward demo` is what it starts"),
+    ("make test", "it is what runs these tests"),
     ("make install", "run in tests/service.rs, into an empty directory"),
     ("docker ", "there may be no engine"),
     ("systemctl ", "there may be no systemd, and it is not ours to change"),
