@@ -280,6 +280,12 @@ async fn refused(client: &mut Client, count: usize) {
     }
 }
 
+/// Sends for as long as a flood lasts here; whether all of it was sent. A gateway that reads strangers slowly lets the rest
+/// wait at their end.
+async fn for_a_while(sending: impl Future) -> bool {
+    tokio::time::timeout(Duration::from_secs(2), sending).await.is_ok()
+}
+
 /// Stays, as one who means to come back to what was begun, or to read what is there.
 async fn linger() {
     tokio::time::sleep(Duration::from_secs(2)).await;

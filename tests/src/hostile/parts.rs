@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use super::{Stranger, commando, linger, refused};
+use super::{Stranger, commando, for_a_while, linger, refused};
 use crate::client::{Client, PART, REQUEST_LAST, REQUEST_MORE, request};
 use serde_json::json;
 
@@ -69,11 +67,14 @@ impl Parts {
                 linger().await;
             }
             Self::Thousands => {
-                for id in 0..10_000 {
-                    if !part(&mut client, id, b"{", false).await {
-                        break;
+                for_a_while(async {
+                    for id in 0..10_000 {
+                        if !part(&mut client, id, b"{", false).await {
+                            break;
+                        }
                     }
-                }
+                })
+                .await;
             }
             Self::Interleaved => {
                 for piece in request.chunks(7) {
@@ -101,13 +102,14 @@ impl Parts {
                 refused(&mut client, 100).await;
             }
             Self::Empty => {
-                for _ in 0..20_000 {
-                    if !part(&mut client, 1, b"", false).await {
-                        break;
+                for_a_while(async {
+                    for _ in 0..20_000 {
+                        if !part(&mut client, 1, b"", false).await {
+                            break;
+                        }
                     }
-                }
-                part(&mut client, 1, b"", true).await;
-                refused(&mut client, 1).await;
+                })
+                .await;
             }
             Self::TooLarge => {
                 for _ in 0..64 {
@@ -124,7 +126,7 @@ impl Parts {
                         }
                     }
                 };
-                let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
+                for_a_while(sending).await;
                 linger().await;
             }
             Self::Short => {

@@ -100,7 +100,7 @@ impl Ground {
 async fn handshakes(args: &Args) {
     let ground = Ground::new().await;
     let quiet = ground.quiet().await;
-    let each = args.of(1_000_000) / BAD_HANDSHAKES.len();
+    let each = args.of(1_000_000).div_ceil(BAD_HANDSHAKES.len());
     let honest = ground.begin().await;
     for attack in BAD_HANDSHAKES {
         flood(&ground.target, Attack::Acts(attack), each, 64).await;
@@ -112,7 +112,7 @@ async fn handshakes(args: &Args) {
 async fn dripping(args: &Args) {
     let ground = Ground::new().await;
     let quiet = ground.quiet().await;
-    let count = args.of(10_000) / 4;
+    let count = args.of(2_500);
     let drips = [Attack::Tcp(Tcp::Drip), Attack::Http(Http::SlowHead), Attack::WebSocket(WebSocket::Drip)];
     let honest = ground.begin().await;
     tokio::join!(
