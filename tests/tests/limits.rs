@@ -460,6 +460,30 @@ async fn requests_that_wait_or_have_begun() {
     neighbour.result("getinfo", json!({}), &rune).await;
 }
 
+/// Those that wait for the node hold memory like those that come in, until they are answered or their connection is gone.
+#[tokio::test]
+async fn requests_under_way_hold_their_memory() {
+    let (node, gateway, rune) = limited(&["request_memory_per_address=1000000"]).await;
+    node.on("hangs", Answer::Never);
+    let (mut client, mut neighbour) = (Client::connect(&gateway).await, Client::connect(&gateway).await);
+    let long = |method| request(&json!(1), method, &json!(["x".repeat(400_000)]), &rune);
+    for id in [1, 2] {
+        client.request(id, long("hangs")).await;
+    }
+    eventually("both are under way", async || node.calls("hangs") == 2).await;
+    for who in [&mut client, &mut neighbour] {
+        who.request(3, long("echo")).await;
+        assert_eq!(over(&who.reply(3).await.json()).0, "request_memory_per_address");
+        who.result("getinfo", json!({}), &rune).await;
+    }
+    drop(client);
+    eventually("there is room again", async || {
+        neighbour.request(4, long("echo")).await;
+        neighbour.reply(4).await.code().is_none()
+    })
+    .await;
+}
+
 /// Pings, whatever they ask for, are answered no faster than may be; nobody else waits for that, nor do calls of a
 /// connection that has asked for few.
 #[tokio::test]

@@ -96,7 +96,7 @@ limits! {
     bytes_out_per_second: Limit = Limit::NONE, "bytes/s", "all connections are written later";
     bytes_out_per_second_per_connection: Limit = Limit::NONE, "bytes/s", "the connection is written later";
     requests_begun_per_connection: Limit = Limit::at(1024), "requests", "one more that comes in parts: error 19542";
-    request_memory: Limit = Limit::at(32 << 20), "bytes", "requests that wait, above 64 KiB for each connection: error 19542";
+    request_memory: Limit = Limit::at(32 << 20), "bytes", "requests until they are answered, above 64 KiB for each connection: error 19542";
     request_memory_per_address: Limit = Limit::at(4 << 20), "bytes", "the same";
     requests_waiting_per_connection: Limit = Limit::at(4096), "requests", "one more that has to wait its turn: error 19542";
     calls_per_connection: Limit = Limit::at(16), "calls", "more wait their turn; those that wait for an event count apart, here and below";

@@ -19,7 +19,7 @@ mod messages;
 mod outbox;
 mod requests;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         outgoing: None,
         share: Share::new(Arc::clone(&shared.requests), address),
         waiting: VecDeque::new(),
-        under_way: HashSet::new(),
+        under_way: HashMap::new(),
         calls: JoinSet::new(),
         accepted: Arc::default(),
         flow: Flow::new(&shared.limits),
@@ -126,8 +126,9 @@ pub(crate) struct Peer<S> {
     outgoing: Option<Vec<u8>>,
     /// Whole requests whose turn has not come.
     waiting: VecDeque<(RequestId, Taken)>,
-    /// The ids of the calls under way: of two requests with one id the second waits for the first.
-    under_way: HashSet<RequestId>,
+    /// The calls under way, with the bytes of their requests, which are counted until they are answered: what waits
+    /// for the node still holds them. Of two requests with one id the second waits for the first.
+    under_way: HashMap<RequestId, usize>,
     calls: JoinSet<(RequestId, End)>,
     /// Those of them that wait for something to happen.
     waits: Arc<Waits>,
@@ -310,12 +311,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     fn start_calls(&mut self) {
         let most = self.shared.limits.calls_per_connection.most();
         while self.under_way.len().saturating_sub(self.waits.under_way()) < most {
-            let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains(id));
+            let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains_key(id));
             let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };
-            if let Ok(request) = &request {
-                self.share.give_back(request.len());
-            }
-            self.under_way.insert(id);
+            self.under_way.insert(id, request.as_ref().map_or(0, Vec::len));
             let call = Call {
                 id,
                 outbox: Arc::clone(&self.outbox),
@@ -340,16 +338,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     fn note_end(&mut self, ended: Result<(RequestId, End), JoinError>) -> Result<Event, Closed> {
         match ended {
-            Ok((id, End::Answered)) => {
-                self.under_way.remove(&id);
-                Ok(Event::CallEnded)
-            }
-            Ok((id, End::Revoked)) => {
-                self.lost_a_rune = true;
-                self.under_way.remove(&id);
-                Ok(Event::CallEnded)
-            }
             Ok((_, End::Cut)) | Err(_) => Err(Closed::CutReply),
+            Ok((id, end)) => {
+                self.lost_a_rune |= end == End::Revoked;
+                self.share.give_back(self.under_way.remove(&id).unwrap_or_default());
+                Ok(Event::CallEnded)
+            }
         }
     }
 

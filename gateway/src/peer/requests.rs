@@ -17,7 +17,7 @@ const REMEMBERED: usize = 8;
 /// What each connection may hold of its own, in bytes.
 const OWN: usize = 64 * 1024;
 
-/// The memory that all connections share for requests that have not been worked on yet. A full pool
+/// The memory that all connections share for requests that have not been answered yet. A full pool
 /// refuses what is new and never gives up what was begun.
 #[derive(Debug)]
 pub(crate) struct Pool {

@@ -70,7 +70,7 @@ impl Ground {
         let ledger = Ledger::of(&node);
         let setup = Setup::fake(&node).arg("--tls").arg("self-signed").config(
             "[limits]\nconnections = 12000\nconnections_per_address = 12000\nhandshakes_per_second = 100000\n\
-             handshakes_per_second_per_address = 100000\n",
+             handshakes_per_second_per_address = 100000\nrequest_memory_per_address = 33554432\n",
         );
         let (gateway, rune) = Gateway::with_rune(setup).await;
         let target = Target::new(&gateway).await;
