@@ -6,11 +6,11 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Stdio;
 
 use rcgen::{CertificateParams, KeyPair};
-use runeward_tests::{CliOutput, FakeNode, Gateway, Setup};
+use runeward_tests::{CliOutput, FakeNode, Gateway, Setup, gateway};
 use sqlx::{ConnectOptions, Connection};
+use tokio::process::Command;
 
 /// Runs the doctor on a setup's state dir with these further arguments.
 async fn doctor(setup: &Setup, args: &[&str]) -> CliOutput {
@@ -87,12 +87,16 @@ async fn the_socket_is_not_ours_to_open() {
     // Root may open everything: somebody else has to try.
     let open = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     open(node.socket().parent().unwrap());
+    // Nor may others look into a home directory, where the program may lie.
+    let program = setup.path("runeward");
+    fs::copy(gateway::binary(), &program).unwrap();
     let as_nobody = async || {
-        let mut command = setup.command();
+        let mut command = Command::new(&program);
         if rustix::process::geteuid().is_root() {
             command.uid(65_534);
         }
-        let output = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
+        let output =
+            command.args(args).env("HOME", setup.path("")).env_remove("RUST_LOG").output().await.unwrap();
         CliOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
