@@ -84,8 +84,17 @@ pub async fn websocket_over(
     url: &str,
     frames: Frames,
 ) -> (DuplexStream, Pieces) {
+    try_websocket_over(stream, url, frames).await.expect("the WebSocket upgrade")
+}
+
+/// The same; `None` where the stream ends or is refused before it is one.
+pub async fn try_websocket_over(
+    stream: impl Stream + 'static,
+    url: &str,
+    frames: Frames,
+) -> Option<(DuplexStream, Pieces)> {
     let request = url.into_client_request().unwrap();
-    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("the WebSocket upgrade");
+    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.ok()?;
     let (mut sink, mut source) = socket.split();
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     let (mut back, mut forth) = tokio::io::split(theirs);
@@ -117,7 +126,7 @@ pub async fn websocket_over(
         }
         let _ = sink.close().await;
     });
-    (ours, pieces)
+    Some((ours, pieces))
 }
 
 fn messages(frames: Frames, bytes: &[u8]) -> Vec<Message> {

@@ -312,7 +312,7 @@ async fn connect(place: &Place, websocket: bool) -> Option<Client> {
         false => Client::try_over(tcp, node_id, &me, 4096).await.ok()?,
         true => {
             let url = format!("ws://{}/", place.gateway.address);
-            let (socket, _) = stream::websocket_over(tcp, &url, Frames::Of(PART)).await;
+            let (socket, _) = stream::try_websocket_over(tcp, &url, Frames::Of(PART)).await?;
             Client::try_over(socket, node_id, &me, 4096).await.ok()?
         }
     };
