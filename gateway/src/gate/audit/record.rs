@@ -85,33 +85,38 @@ impl Drop for Record {
     }
 }
 
-/// What a JSON-RPC reply tells, by how it begins.
+/// What a JSON-RPC reply tells, by how it begins: where that shows neither a result nor an error's code, nothing is
+/// said of what came of the call.
 fn outcome_of(reply: &[u8]) -> Outcome {
-    match error_code(reply) {
-        Some(code) => Outcome::of_code(code),
-        None => Outcome::Done,
-    }
+    told(reply).unwrap_or(Outcome::Unknown(None))
 }
 
-/// The code of an error, where the reply is one: the outermost members are looked at in turn, up to
-/// one that is an object or an array.
-fn error_code(reply: &[u8]) -> Option<i64> {
+/// What the first of the outermost members `result` and `error` tells, if nothing but plain values stands before it.
+fn told(reply: &[u8]) -> Option<Outcome> {
     let mut rest = reply.strip_prefix(b"{")?;
     loop {
-        let (key, after) = string(rest)?;
-        let value = after.strip_prefix(b":")?;
-        if key == b"error" {
-            let code = value.strip_prefix(b"{\"code\":")?;
-            let end = code.iter().position(|byte| !matches!(byte, b'-' | b'0'..=b'9'))?;
-            return std::str::from_utf8(&code[..end]).ok()?.parse().ok();
+        let (key, after) = string(rest.trim_ascii_start())?;
+        let value = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        match key {
+            b"result" => return Some(Outcome::Done),
+            b"error" => return Some(Outcome::of_code(code(value)?)),
+            _ => {}
         }
         let after = match value.first()? {
             b'"' => string(value)?.1,
             b'{' | b'[' => return None,
             _ => &value[memchr::memchr2(b',', b'}', value)?..],
         };
-        rest = after.strip_prefix(b",")?;
+        rest = after.trim_ascii_start().strip_prefix(b",")?;
     }
+}
+
+/// The code of an error, which a node writes first.
+fn code(error: &[u8]) -> Option<i64> {
+    let (key, after) = string(error.strip_prefix(b"{")?.trim_ascii_start())?;
+    let code = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let end = code.iter().position(|byte| !matches!(byte, b'-' | b'0'..=b'9'))?;
+    std::str::from_utf8(&code[..end]).ok()?.parse().ok().filter(|_| key == b"code")
 }
 
 /// The inside of the string that `text` begins with, and what follows it.
@@ -146,9 +151,13 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":1,"error":{"code":19541,"message":""}}"#,
                 Outcome::Unknown(Some(19541)),
             ),
-            (r#"{"error":{"message":"x","code":1}}"#, Outcome::Done),
-            (r#"{"id":"never ends"#, Outcome::Done),
-            ("", Outcome::Done),
+            (r#"{ "id" : 1 , "result" : {} }"#, Outcome::Done),
+            (r#"{ "id" : 1 , "error" : { "code" : 205 , "#, Outcome::Error(205)),
+            // Whoever sends so long an id that nothing else fits into the first part.
+            (r#"{"id":"never ends"#, Outcome::Unknown(None)),
+            (r#"{"error":{"message":"x","code":1}}"#, Outcome::Unknown(None)),
+            (r#"{"error":{}}"#, Outcome::Unknown(None)),
+            ("", Outcome::Unknown(None)),
         ] {
             assert_eq!(outcome_of(reply.as_bytes()), outcome, "{reply}");
         }
