@@ -26,7 +26,7 @@ describe('audit', { timeout: 120_000 }, () => {
     await entries.filter({ hasText: 'pay' }).waitFor()
     assert.deepEqual(await list(), ['pay', 'invoice', 'getinfo'], 'an intent and its outcome are one')
 
-    await page.getByRole('button', { name: 'Refused', exact: true }).click()
+    await page.getByRole('radio', { name: 'Refused', exact: true }).check()
     assert.deepEqual(await entries.locator('.method').allInnerTexts(), ['pay'])
     await entries.first().click()
     const dialog = page.getByRole('dialog')
@@ -36,9 +36,9 @@ describe('audit', { timeout: 120_000 }, () => {
     assert.equal(JSON.parse(await dialog.locator('pre').innerText()).peer, till.nodeId)
     await page.keyboard.press('Escape')
 
-    await page.getByRole('button', { name: 'Changes', exact: true }).click()
+    await page.getByRole('radio', { name: 'Changes', exact: true }).check()
     assert.deepEqual(await list(), ['invoice'])
-    await page.getByRole('button', { name: 'All', exact: true }).click()
+    await page.getByRole('radio', { name: 'All', exact: true }).check()
     const search = page.getByLabel('Search the log')
     await search.fill(`${till.nodeId.slice(0, 12)} getinfo`)
     assert.deepEqual(await entries.locator('.method').allInnerTexts(), ['getinfo'])
