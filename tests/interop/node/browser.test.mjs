@@ -11,15 +11,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
+import { launchOptions } from './chromium.mjs'
 import { Gateway, within } from './gateway.mjs'
-
-function chromiumPath() {
-  try {
-    return execFileSync('which', ['chromium'], { encoding: 'utf8' }).trim()
-  } catch {
-    throw new Error('chromium is missing: `make test` installs it')
-  }
-}
 
 async function bundle(entry) {
   const { outputFiles } = await build({
@@ -80,7 +73,6 @@ function trust(home, root) {
 }
 
 async function openBrowser(t, root) {
-  const executablePath = chromiumPath()
   const profile = mkdtempSync(join(tmpdir(), 'runeward-chromium-'))
   let context
   t.after(async () => {
@@ -89,22 +81,9 @@ async function openBrowser(t, root) {
   })
   if (root) trust(profile, root)
   context = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    timeout: 60_000,
+    ...launchOptions(),
     // Where it looks for authorities to trust.
     env: { ...process.env, HOME: profile },
-    // It opens nothing but the page above, so it needs no sandbox (root has none) and no network of its own.
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--disable-dev-shm-usage',
-    ],
   })
   return context
 }

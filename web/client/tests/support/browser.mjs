@@ -1,5 +1,4 @@
 // Headless Chromium with a page that has the client in it, served from an origin of its own.
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -7,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
+import { launchOptions } from '../../../../tests/interop/node/chromium.mjs'
 
 /** One file of the package's entry, or of a test's, as a browser gets it. */
 export async function bundle(entry, options) {
@@ -38,29 +38,16 @@ export async function serve(t) {
 }
 
 export async function openBrowser(t) {
-  const executablePath = execFileSync('which', ['chromium'], { encoding: 'utf8' }).trim()
   const profile = mkdtempSync(join(tmpdir(), 'runeward-chromium-'))
+  const options = launchOptions()
   let context
   t.after(async () => {
     await context?.close()
     rmSync(profile, { recursive: true, force: true })
   })
   context = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    timeout: 60_000,
-    // It opens nothing but that page, so it needs no sandbox (root has none) and no network of its own.
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--disable-dev-shm-usage',
-      '--enable-precise-memory-info',
-    ],
+    ...options,
+    args: [...options.args, '--enable-precise-memory-info'],
   })
   return context
 }

@@ -1,7 +1,7 @@
 // The dashboard as visitors have it: the page that the gateway serves, in Chromium, each visitor with a storage of their own.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { chromium } from 'playwright-core'
+import { launchOptions } from '../../../../tests/interop/node/chromium.mjs'
 
 export { Gateway, within } from '../../../../tests/interop/node/gateway.mjs'
 
@@ -14,24 +14,8 @@ export const uriOf = ({ host, port, nodeId }, rune, by = port) =>
 
 /** `t` (a test or suite context with `after`) closes it. `env`: such as a HOME whose authorities it trusts. */
 export async function openBrowser(t, env = process.env, ...more) {
-  const executablePath = execFileSync('which', ['chromium'], { encoding: 'utf8' }).trim()
-  const browser = await chromium.launch({
-    executablePath,
-    env,
-    timeout: 60_000,
-    // It opens nothing but the dashboard, so it needs no sandbox (root has none) and no network of its own.
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--disable-dev-shm-usage',
-      ...more,
-    ],
-  })
+  const options = launchOptions()
+  const browser = await chromium.launch({ ...options, env, args: [...options.args, ...more] })
   t.after(() => browser.close())
   return browser
 }
