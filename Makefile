@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web dashboard service deny advisories bench fuzz soak rust
+.PHONY: help run release install uninstall test fmt lint unit doc interop interop-node interop-python web dashboard service docker deny advisories bench fuzz soak rust
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
@@ -12,6 +12,7 @@ NODE := tests/interop/node
 CLIENT := web/client
 DASHBOARD := web/dashboard
 VENV := $(TARGET)/interop-python
+DOCKER_VENV := $(TARGET)/docker-python
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
@@ -68,7 +69,7 @@ uninstall: ## Removes what `make install` put there; configuration and state sta
 $(TARGET)/release/runeward:
 	$(MAKE) release
 
-test: dashboard fmt lint unit doc interop web service deny ## Everything CI checks
+test: dashboard fmt lint unit doc interop web service docker deny ## Everything CI checks
 
 fmt: rust
 	cargo fmt --all --check
@@ -115,6 +116,10 @@ service: ## The systemd unit: what it leaves open must be little (exposure below
 	sed 's,@BINDIR@,/bin,; s,@SYSCONFDIR@,/etc,' gateway/service/runeward.service >$(TARGET)/service/runeward.service
 	systemd-analyze security --no-pager --offline=true --threshold=19 $(TARGET)/service/runeward.service | tail -1
 
+docker: $(DOCKER_VENV)/bin/hadolint ## The Dockerfile against hadolint, the compose files against their schema
+	$(DOCKER_VENV)/bin/hadolint docker/Dockerfile
+	$(DOCKER_VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/*.yaml
+
 deny: $(DENY)/bin/cargo-deny ## The dependencies against deny.toml: bans, licences, sources
 	$(DENY)/bin/cargo-deny --locked check bans licenses sources
 
@@ -154,9 +159,11 @@ $(NODE)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.jso
 	@touch $@
 
 $(VENV)/bin/pytest: tests/interop/python/requirements.txt
+$(DOCKER_VENV)/bin/hadolint: docker/requirements.txt
+$(VENV)/bin/pytest $(DOCKER_VENV)/bin/hadolint:
 	$(call need,python3 -c 'import ensurepip',python3-venv)
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	python3 -m venv $(@D)/..
+	$(@D)/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(DENY)/bin/cargo-deny: | rust
