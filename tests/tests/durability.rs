@@ -1,11 +1,16 @@
 //! What must stand after a crash: runes, revocations and last uses; and what a crash may look like from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runeward_tests::client::{self, Client};
 use runeward_tests::{Answer, FakeNode, Gateway, Setup, eventually, runes};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 const TOO_SOON: &str = "Invalid rune: Not permitted: too soon";
 const REVOKED: &str = "Invalid rune: Not authorized: Blacklisted rune";
@@ -125,6 +130,44 @@ async fn last_uses_survive_restarts() {
             gateway.kill().await;
         }
         gateway = gateway.restart().await;
+    }
+}
+
+/// After a clean stop the one file is the whole database, though somebody else still has it open.
+#[tokio::test]
+async fn a_clean_stop_leaves_one_whole_file() {
+    let (mut gateway, _) = Gateway::demo().await;
+    let state = gateway.setup().state().to_owned();
+    let database = SqliteConnectOptions::new().filename(state.join("runeward.db")).read_only(true);
+    let mut reader = database.connect().await.unwrap();
+    sqlx::query("SELECT count(*) FROM binding").fetch_one(&mut reader).await.unwrap();
+
+    let daily = gateway.rune(&["per=1day"]).await;
+    let revoked = gateway.rune(&["method=getinfo"]).await;
+    assert_eq!(gateway.setup().rune(&["revoke", &runes::unique_id(&revoked).to_string()]).await.code, 0);
+    Client::connect(&gateway).await.result("getinfo", json!({}), &daily).await;
+    gateway.terminate().await;
+    assert_eq!(gateway.exited().await, 0);
+
+    let copy = gateway.setup().path("copy");
+    copy_dir(&state, &copy, &["runeward.db-wal", "runeward.db-shm"]);
+    let gateway = Gateway::start(Setup::demo().state_dir(copy)).await;
+    let mut client = Client::connect(&gateway).await;
+    for (rune, refusal) in [(daily, TOO_SOON), (revoked, REVOKED)] {
+        assert_eq!(message(&client.call("getinfo", json!({}), &rune).await), refusal);
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path, without: &[&str]) {
+    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, kind) = (to.join(entry.file_name()), entry.file_type().unwrap());
+        if kind.is_dir() {
+            copy_dir(&entry.path(), &path, without);
+        } else if kind.is_file() && without.iter().all(|name| entry.file_name() != *name) {
+            fs::copy(entry.path(), path).unwrap();
+        }
     }
 }
 

@@ -156,9 +156,13 @@ impl Gate {
         Ok(Self { limits: Limits::new(limits), audit, ..gate })
     }
 
-    /// Writes what is still to be written and closes the store.
+    /// Writes what is still to be written and closes the store, all of it in one file.
     pub(crate) async fn close(&self) {
         self.audit.close().await;
+        self.runes.flush().await;
+        if let Err(error) = self.runes.store().gather().await {
+            tracing::warn!(%error, "the database is not in one file");
+        }
         self.runes.close().await;
     }
 

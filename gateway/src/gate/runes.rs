@@ -169,9 +169,14 @@ impl Runes {
         &self.clock
     }
 
+    /// Writes what is still to be written.
+    pub(crate) async fn flush(&self) {
+        self.uses.flush().await;
+    }
+
     /// Writes what is still to be written and closes the store.
     pub(crate) async fn close(&self) {
-        self.uses.flush().await;
+        self.flush().await;
         self.store.close().await;
     }
 

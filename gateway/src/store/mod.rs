@@ -175,6 +175,11 @@ pub enum StoreError {
         /// The name.
         String,
     ),
+    /// Somebody reads the database and does not end.
+    #[error(
+        "somebody else reads the database, so a part of it stays in runeward.db-wal: whoever copies it copies both"
+    )]
+    InUse,
     /// Any other fault of the database.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -245,6 +250,16 @@ impl Store {
     /// A number that changes when another process has changed the database.
     pub(crate) async fn version(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(&self.pool).await?)
+    }
+
+    /// Brings all that was written into the one file, where SQLite's own closing leaves it beside it: as long as
+    /// anybody else, a backup or the doctor, has the database open. Waits for them, at most 10 s.
+    pub(crate) async fn gather(&self) -> Result<(), StoreError> {
+        let gather = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)");
+        match gather.fetch_one(&self.pool).await? {
+            0_i64 => Ok(()),
+            _ => Err(StoreError::InUse),
+        }
     }
 
     /// Waits for writes under way and closes the database.
