@@ -91,7 +91,8 @@ function compressed(): Plugin {
   return {
     name: 'compressed',
     apply: 'build',
-    closeBundle() {
+    closeBundle(error) {
+      if (error !== undefined) return
       const { outDir } = this.environment.config.build
       for (const name of readdirSync(outDir, { recursive: true, encoding: 'utf8' })) {
         if (!/\.(html|js|css|svg|txt|webmanifest)$/.test(name)) continue
