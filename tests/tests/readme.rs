@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// What a command begins with; all other indented lines are pictures and files.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 12] = [
     "runeward ",
     "RUNEWARD_RUNE=",
     "target/release/runeward ",
@@ -22,18 +22,23 @@ const PROGRAMS: [&str; 9] = [
     "docker ",
     "systemctl ",
     "systemd-sysusers",
+    "usermod ",
+    "export ",
+    "runuser ",
     "editor ",
     "curl ",
 ];
 
 /// Commands that are not run here, by how they begin, and why.
-const NOT_RUN: [(&str, &str); 7] = [
+const NOT_RUN: [(&str, &str); 9] = [
     ("make run", "`cargo` builds while it runs these tests; `runeward demo` is what it starts"),
     ("make test", "it is what runs these tests"),
     ("make install", "run in tests/service.rs, into an empty directory"),
     ("docker ", "there may be no engine"),
     ("systemctl ", "there may be no systemd, and it is not ours to change"),
     ("systemd-sysusers", "the same"),
+    ("usermod ", "the same"),
+    ("export ", "each command here has a state directory"),
     ("editor ", "nobody is there to edit"),
 ];
 
@@ -57,6 +62,8 @@ impl Run {
         let setup = self.gateway.setup();
         let path = |name: &str| setup.path(name).display().to_string();
         let mut command = command.replace("target/release/runeward", "runeward");
+        // Who runs these tests may be no other user.
+        command = command.replace("runuser -u runeward -- ", "");
         if command.contains("<rune>") {
             let rune = match command.contains("--key") {
                 true => paired.to_owned(),
