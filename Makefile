@@ -8,6 +8,7 @@
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 INTEROP := RUNEWARD_BIN=$(TARGET)/debug/runeward
+NGINX := $(TARGET)/tools/nginx/usr/sbin/nginx
 NODE := tests/interop/node
 CLIENT := web/client
 DASHBOARD := web/dashboard
@@ -88,10 +89,10 @@ doc: rust
 
 interop: interop-node interop-python ## Clients that others wrote, run against the gateway: Node, a browser, Python
 
-interop-node: rust $(NODE)/node_modules/.package-lock.json
+interop-node: rust $(NODE)/node_modules/.package-lock.json $(NGINX)
 	$(call need,command -v chromium && command -v certutil && command -v openssl,chromium libnss3-tools openssl)
 	cargo build --workspace --locked
-	cd $(NODE) && $(INTEROP) node --test
+	cd $(NODE) && $(INTEROP) NGINX_BIN=$(NGINX) node --test
 
 interop-python: rust $(VENV)/bin/pytest
 	cargo build --workspace --locked
@@ -157,6 +158,13 @@ $(NODE)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.jso
 	$(call have,npm,install Node.js 20.19 or newer from https://nodejs.org)
 	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+# Unpacked, not installed: that would leave a server running on this machine.
+$(NGINX):
+	mkdir -p $(TARGET)/tools
+	cd $(TARGET)/tools && { apt-get -qq download nginx || { $(APT) update && apt-get -qq download nginx; }; }
+	dpkg-deb --extract $(TARGET)/tools/nginx_*.deb $(TARGET)/tools/nginx
+	rm $(TARGET)/tools/nginx_*.deb
 
 $(VENV)/bin/pytest: tests/interop/python/requirements.txt
 $(DOCKER_VENV)/bin/hadolint: docker/requirements.txt

@@ -1,10 +1,11 @@
 // Headless Chromium: a page on an origin of its own bundles lnmessage and commands the node, over ws:// or, from a page
 // on https, over wss:// under a certificate authority that the browser was told to trust.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -59,6 +60,8 @@ function authority(t) {
   chmodSync(file('key.pem'), 0o600)
   return {
     root: file('ca.pem'),
+    cert: file('cert.pem'),
+    key: file('key.pem'),
     args: ['--tls-cert', file('cert.pem'), '--tls-key', file('key.pem')],
     certificate: { cert: readFileSync(file('cert.pem')), key: readFileSync(file('key.pem')) },
   }
@@ -70,6 +73,46 @@ function trust(home, root) {
   mkdirSync(store, { recursive: true })
   execFileSync('certutil', ['-N', '--empty-password', '-d', `sql:${store}`])
   execFileSync('certutil', ['-A', '-d', `sql:${store}`, '-n', 'test', '-t', 'C,,', '-i', root])
+}
+
+/** nginx before the gateway, set up as the README says; answers where it speaks https. */
+async function startNginx(t, gateway, { cert, key }) {
+  const dir = mkdtempSync(join(tmpdir(), 'runeward-nginx-'))
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
+  const location = /^ {4}location \/ \{\n[^]*?\n {4}\}$/m.exec(readme)[0]
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((what) => `${what}_temp_path ${dir}/${what};`)
+  const config = `
+    ${process.getuid() === 0 ? 'user root;' : ''}
+    daemon off; pid ${dir}/pid; error_log stderr; events {}
+    http {
+      access_log off; ${temporary.join(' ')}
+      server {
+        listen unix:${dir}/socket ssl; ssl_certificate ${cert}; ssl_certificate_key ${key};
+        ${location.replace('127.0.0.1:9736', `127.0.0.1:${gateway.port}`)}
+      }
+    }`
+  writeFileSync(join(dir, 'config'), config)
+  const nginx = spawn(process.env.NGINX_BIN ?? 'nginx', ['-e', 'stderr', '-p', dir, '-c', join(dir, 'config')], { stdio: 'inherit' })
+  const ended = new Promise((resolve) => nginx.on('error', resolve).on('exit', resolve))
+  // It can listen on no port of the system's choice, this can.
+  const port = net.createServer((outside) => {
+    const inside = net.connect(join(dir, 'socket'))
+    outside.pipe(inside).pipe(outside)
+    outside.on('error', () => inside.destroy())
+    inside.on('error', () => outside.destroy())
+  })
+  await new Promise((resolve) => port.listen(0, '127.0.0.1', resolve))
+  t.after(async () => {
+    port.close()
+    nginx.kill('SIGTERM')
+    await within(30, 'the end of nginx', ended)
+    rmSync(dir, { recursive: true, force: true })
+  })
+  const up = (async () => {
+    while (!existsSync(join(dir, 'pid'))) await new Promise((resolve) => setTimeout(resolve, 20))
+  })()
+  await within(30, 'nginx', Promise.race([up, ended.then((how) => assert.fail(`nginx does not run: ${how}`))]))
+  return `127.0.0.1:${port.address().port}`
 }
 
 async function openBrowser(t, root) {
@@ -143,4 +186,15 @@ test('where origins are named, a page of one connects and a page of another does
   await refused
   assert.equal(await page.locator('#alias').textContent(), '')
   await assertServed(gateway, await visit(browser, allowed, await settings(gateway, 'wss:')))
+})
+
+test('behind nginx, set up as the README says, the dashboard loads and connects', { timeout: 180_000 }, async (t) => {
+  const made = authority(t)
+  const gateway = await Gateway.start(t, { args: ['--allow-host', 'node.example', '--exempt-loopback'] })
+  const host = await startNginx(t, gateway, made)
+  const page = await (await openBrowser(t, made.root)).newPage()
+  const rune = await gateway.rune('method^list|method^get')
+  await page.goto(`https://${host}/#connect=commando+wss://${host}?pubkey=${gateway.nodeId}&rune=${rune}`)
+  const { result } = await gateway.askNode('getinfo')
+  await page.getByRole('button', { name: result.alias }).first().waitFor({ timeout: 60_000 })
 })
