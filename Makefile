@@ -52,6 +52,7 @@ release: rust dashboard ## Builds the one binary there is to hand on, and says h
 	cargo build --release --locked -p runeward
 	@echo "$(TARGET)/release/runeward: $$(($$(stat -c %s $(TARGET)/release/runeward) / 1048576)) MiB; beside the kernel it needs"
 	@ldd $(TARGET)/release/runeward
+	@echo "of $$(objdump -T $(TARGET)/release/runeward | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1) or newer"
 
 install: $(BINARY) ## Installs binary, systemd unit, man pages and completions (PREFIX=/usr/local, DESTDIR=)
 	install -D -m 755 $(BINARY) $(DESTDIR)$(BINDIR)/runeward
@@ -81,7 +82,7 @@ lint: rust
 unit: rust
 	cargo build --workspace --locked
 	cargo test --workspace --locked
-	$(call have,node,install Node.js 20 or newer from https://nodejs.org)
+	$(call have,node,install Node.js 20.19 or newer from https://nodejs.org)
 	node --test tests/bench/report.test.mjs
 
 doc: rust
@@ -129,7 +130,7 @@ advisories: $(DENY)/bin/cargo-deny ## The dependencies against the advisory data
 
 bench: rust ## What the gateway costs, beside what it must, into the README (ARGS=quick: a look that only prints)
 	$(call need,command -v python3,python3)
-	$(call have,node,install Node.js 20 or newer from https://nodejs.org)
+	$(call have,node,install Node.js 20.19 or newer from https://nodejs.org)
 	cargo build --release --locked -p runeward -p runeward-tests
 	node tests/bench/bench.mjs $(TARGET)/release $(ARGS)
 
