@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::flow::Waits;
@@ -36,6 +37,8 @@ pub(super) struct Call {
     pub(super) accepted: Arc<Accepted>,
     /// The connection's calls that wait for something to happen.
     pub(super) waits: Arc<Waits>,
+    /// Whether no rune has been good on the connection yet.
+    pub(super) stranger: bool,
     /// The connection is closing: the call must end.
     pub(super) abandoned: Shutdown,
     /// Whether a part of its reply is sent.
@@ -63,10 +66,18 @@ impl Call {
             Ok(request) => request,
             Err(over) => return self.answer(&over.reply()).await,
         };
+        if self.stranger {
+            // What others have to do goes first.
+            yield_now().await;
+        }
         let gate = &self.shared.gate;
         let (decision, record) = gate.decide(&request, &self.peer, self.address, &self.accepted).await;
         self.record = Some(record);
         drop(request);
+        if self.stranger {
+            // It may be none any more.
+            self.waits.make_room();
+        }
         let (ended, id) = match &decision {
             Decision::Answer(reply) => return self.answer(reply).await,
             Decision::Forward(permit) => (unless(permit.revoked(), self.forward(permit)).await, permit.id()),

@@ -28,7 +28,7 @@ pub(super) struct Flow {
 #[derive(Default)]
 pub(super) struct Waits {
     under_way: AtomicUsize,
-    begun: Notify,
+    room: Notify,
 }
 
 /// The place of one of them; dropped when it ends.
@@ -89,7 +89,7 @@ impl Waits {
         let one_more = |under_way| (under_way < most).then_some(under_way + 1);
         match self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => {
-                self.begun.notify_one();
+                self.make_room();
                 Ok(Place(Arc::clone(self)))
             }
             Err(_) => Err(Failure::busy("waits_per_connection", RETRY_AFTER)),
@@ -101,9 +101,14 @@ impl Waits {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    /// Returns once there is one more. Cancel-safe.
-    pub(super) async fn begun(&self) {
-        self.begun.notified().await;
+    /// Says that there may be room for one more call.
+    pub(super) fn make_room(&self) {
+        self.room.notify_one();
+    }
+
+    /// Returns once there may be. Cancel-safe.
+    pub(super) async fn room(&self) {
+        self.room.notified().await;
     }
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use runeward_noise::{Identity, NodeId, Reader};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -135,7 +135,7 @@ pub(crate) struct Peer<S> {
     flow: Flow,
     /// The runes that were good on this connection.
     accepted: Arc<Accepted>,
-    /// Whether any was, when a request last came.
+    /// Whether any was, when calls were last started.
     trusted: bool,
     /// Whether a call ended because its rune was revoked.
     lost_a_rune: bool,
@@ -250,6 +250,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 Err(closed) => return closed,
             }
             self.start_calls();
+            if !self.trusted {
+                // What others have to do goes before a stranger's next message.
+                yield_now().await;
+            }
             if self.is_done() {
                 silence.as_mut().reset(heard + PARTING);
             }
@@ -275,7 +279,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 METRICS.received.inc_by((message.len() + OVERHEAD) as u64);
                 let message = Message::parse(message);
                 // Until a rune was good, what a stranger asks is worth no more than a ping.
-                self.trusted = self.trusted || self.accepted.any();
                 match &message {
                     Message::Request { last, .. } if self.trusted || !last => {}
                     Message::Ping(Some(zeros)) => self.flow.ping(*zeros),
@@ -286,6 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     true => Err(Failure::busy("requests_waiting_per_connection", RETRY_AFTER)),
                     false => self.flow.call(),
                 };
+                self.share.trust(self.trusted);
                 match hear(message, &mut self.requests, &mut self.share, room)? {
                     Heard::Nothing => Ok(Event::Heard(None)),
                     Heard::Request(id, taken) => Ok(Event::Heard(Some((id, taken)))),
@@ -301,15 +305,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 Ok(Event::Sent)
             }
             () = self.flow.rest(), if self.flow.rests() => Ok(Event::Room),
-            () = self.waits.begun(), if !self.calls.is_empty() => Ok(Event::Room),
+            () = self.waits.room(), if !self.calls.is_empty() => Ok(Event::Room),
             error = self.drain.run(&self.outbox) => Err(error.into()),
             Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => self.note_end(ended),
         }
     }
 
-    /// Starts the calls whose turn has come.
+    /// Starts the calls whose turn has come: a stranger's one by one, until one has shown a good rune.
     fn start_calls(&mut self) {
-        let most = self.shared.limits.calls_per_connection.most();
+        self.trusted = self.trusted || self.accepted.any();
+        let most = if self.trusted { self.shared.limits.calls_per_connection.most() } else { 1 };
         while self.under_way.len().saturating_sub(self.waits.under_way()) < most {
             let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains_key(id));
             let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };
@@ -322,6 +327,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 address: self.share.address(),
                 accepted: Arc::clone(&self.accepted),
                 waits: Arc::clone(&self.waits),
+                stranger: !self.trusted,
                 abandoned: self.abandoned.clone(),
                 begun: false,
                 record: None,

@@ -18,7 +18,7 @@ const REMEMBERED: usize = 8;
 const OWN: usize = 64 * 1024;
 
 /// The memory that all connections share for requests that have not been answered yet. A full pool
-/// refuses what is new and never gives up what was begun.
+/// refuses what is new and never gives up what was begun; where no rune was good yet, half of it is full.
 #[derive(Debug)]
 pub(crate) struct Pool {
     limits: Limits,
@@ -36,6 +36,8 @@ struct PoolUse {
 pub(super) struct Share {
     pool: Arc<Pool>,
     address: IpAddr,
+    /// Whether a rune was good on the connection.
+    trusted: bool,
     /// Bytes held, own and pooled.
     held: usize,
 }
@@ -129,12 +131,17 @@ impl PoolUse {
 impl Share {
     /// The share of a connection from `address`.
     pub(super) fn new(pool: Arc<Pool>, address: IpAddr) -> Self {
-        Self { pool, address, held: 0 }
+        Self { pool, address, trusted: false, held: 0 }
     }
 
     /// Where the peer is.
     pub(super) fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// From now on the connection is one on which a rune was good, or is not.
+    pub(super) fn trust(&mut self, trusted: bool) {
+        self.trusted = trusted;
     }
 
     /// Takes `bytes`; where there is no room nothing is taken, and the limit is named.
@@ -146,7 +153,9 @@ impl Share {
             let all = taken.all + more;
             let counted = limits.counted(self.address);
             let by_address = counted.map(|address| (address, taken.held_by(address) + more));
-            if all > limits.request_memory.most() {
+            // Strangers together never keep out those who have shown a rune.
+            let most = limits.request_memory.most();
+            if all > if self.trusted { most } else { most / 2 } {
                 return Err("request_memory");
             }
             if by_address.is_some_and(|(_, held)| held > limits.request_memory_per_address.most()) {
@@ -264,6 +273,30 @@ mod tests {
         drop((held, other));
         let taken = pool.taken.lock().unwrap();
         assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+    }
+
+    #[test]
+    fn strangers_leave_half_of_the_pool_to_others() {
+        let pool = pool();
+        let part = vec![0; 60_000];
+        let fill = |first: u8, trusted: bool| {
+            let mut held = Vec::new();
+            for last in first..first + 20 {
+                let mut share = share(&pool, last);
+                share.trust(trusted);
+                while share.take(part.len()).is_ok() {}
+                held.push(share);
+            }
+            held
+        };
+        let all = || pool.taken.lock().unwrap().all;
+        let (most, room) = (Limits::default().request_memory.most(), part.len());
+        let strangers = fill(1, false);
+        assert!((most / 2 - room..=most / 2).contains(&all()), "{}", all());
+        let others = fill(100, true);
+        assert!((most - room..=most).contains(&all()), "{}", all());
+        assert_eq!(share(&pool, 200).take(2 * OWN), Err("request_memory"));
+        drop((strangers, others));
     }
 
     proptest! {
