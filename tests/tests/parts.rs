@@ -90,6 +90,27 @@ async fn far_too_large_is_refused_once() {
     assert_eq!(client.next_reply().await.unwrap().id, 7);
 }
 
+/// What would take long to read for its many values is refused before anything else is known of it, and what has as many as
+/// can be is read.
+#[tokio::test]
+async fn no_more_values_than_can_be_meant() {
+    let (_node, gateway, rune) = before_invoices().await;
+    let mut client = Client::connect(&gateway).await;
+    let request = |values: usize, rune: &str| {
+        let params = vec!["[]"; values].join(",");
+        format!(r#"{{"method":"listinvoices","params":[{params}],"id":"1","rune":"{rune}"}}"#)
+    };
+    // Beside them there are the request's own four.
+    let most = 20_000 - 4;
+    client.request(6, request(most, &rune)).await;
+    assert_eq!(client.reply(6).await.text(), answered("1"));
+    for rune in [&rune[..], "unknown"] {
+        client.request(6, request(most + 1, rune)).await;
+        let why = "Request too large: more than 20000 values";
+        assert_eq!(client.reply(6).await.text(), refusal(19536, why));
+    }
+}
+
 /// Partial requests draw on a pool, of which one address has an eighth: what is new is refused, what was begun is not lost.
 #[tokio::test]
 async fn partial_requests_are_bounded_and_never_evicted() {

@@ -234,18 +234,20 @@ async fn the_id_comes_back_verbatim() {
     }
 }
 
-/// What takes long to read would hold up everyone: the worst request of 1 MiB is judged in no time.
+/// What takes long to read would hold up everyone: the worst requests are judged in no time.
 #[tokio::test]
-async fn the_worst_request_is_read_fast() {
+async fn the_worst_requests_are_read_fast() {
     let (_node, gateway, rune) = before_invoices().await;
     let mut client = Client::connect(&gateway).await;
-    let keys: Vec<String> = (0..80_000).map(|key| format!("\"{key:05}\":1")).collect();
-    let many =
-        format!(r#"{{"id":"1","method":"listinvoices","rune":"{rune}","params":{{{}}}}}"#, keys.join(","));
-    assert!(many.len() < LIMIT);
-    let start = std::time::Instant::now();
-    assert_eq!(client.ask(many).await.text(), answered("1"));
-    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    // Keys are compared with each other, escapes read one by one.
+    let keys: Vec<String> = (0..19_000).map(|key| format!("\"\\u006b{key:05}\":1")).collect();
+    for params in [format!("{{{}}}", keys.join(",")), format!("[\"{}\"]", "\\n".repeat(500_000))] {
+        let request = format!(r#"{{"id":"1","method":"listinvoices","rune":"{rune}","params":{params}}}"#);
+        assert!(request.len() < LIMIT);
+        let start = std::time::Instant::now();
+        assert_eq!(client.ask(request).await.text(), answered("1"));
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    }
 }
 
 /// A rune is at most 8 KiB; what is longer is none.

@@ -40,8 +40,8 @@ fn every_test_named_exists() {
     let named = named();
     assert!(named.len() > 100, "only {} are named", named.len());
     for (file, test) in named {
-        let folder = format!("{file}/mod.rs");
-        let is_it = |path: &&PathBuf| path.ends_with(format!("{file}.rs")) || path.ends_with(&folder);
+        let names = ["{}.rs", "{}/mod.rs", "{}/tests.rs"].map(|name| name.replace("{}", &file));
+        let is_it = |path: &&PathBuf| names.iter().any(|name| path.ends_with(name));
         let mut texts = files.iter().filter(is_it).map(|path| fs::read_to_string(path).unwrap());
         let (function, attack) = (format!("fn {test}("), format!("        {test} = "));
         assert!(texts.any(|text| text.contains(&function) || text.contains(&attack)), "{file}::{test}");

@@ -384,7 +384,7 @@ impl Gate {
         method: &str,
         params: &str,
     ) -> Result<(), DryRunError> {
-        let mut params = json::parse(params).map_err(|json::NotJson| DryRunError::Params)?;
+        let mut params = json::parse(params).map_err(|_| DryRunError::Params)?;
         if !matches!(params, json::Json::Array(_) | json::Json::Object(_)) {
             return Err(DryRunError::Params);
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use runeward_policy::Rune;
 
-use super::json::{self, Json};
+use super::json::{self, Json, MAX_VALUES, Unread};
 use super::reply::Refusal;
 
 /// Longest method name that is forwarded, in bytes.
@@ -30,7 +30,12 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     /// Parses a request. Faults are found in the order a node finds them.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
-        let members = json::members(bytes).map_err(|_| Refusal::malformed("Invalid JSON"))?;
+        let members = json::members(bytes).map_err(|unread| match unread {
+            Unread::NotJson => Refusal::malformed("Invalid JSON"),
+            Unread::TooMany => {
+                Refusal::malformed(&format!("Request too large: more than {MAX_VALUES} values"))
+            }
+        })?;
         let members = members.ok_or(Refusal::malformed("Not a JSON object"))?;
         let (mut method, mut params, mut id, mut rune, mut filter) = (None, None, None, None, None);
         let mut receipt = Some(false);

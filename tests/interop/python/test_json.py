@@ -162,3 +162,17 @@ def test_what_the_node_gets_means_what_was_sent(node):
                 forwarded += 1
     print(f"{forwarded} forwarded, {refused} refused")
     assert min(forwarded, refused) > REQUESTS // 10
+
+
+def test_as_many_values_as_are_read_mean_what_was_sent(node):
+    serving, path = node
+    with start(node=f"cln:{path}") as gateway:
+        rune = gateway.rune()
+        with Peer(gateway) as peer:
+            for values, is_read in [(19_995, True), (19_996, True), (19_997, False), (200_000, False)]:
+                params = [[], {}, 1, "a"] * (values // 4 + 1)
+                request = {"method": "listpays", "params": params[:values], "id": 1, "rune": rune}
+                serving.asked.clear()
+                reply = json.loads(peer.raw(json.dumps(request, separators=(",", ":"))))
+                assert ("result" in reply) == is_read, (values, reply)
+                assert [read(asked)["params"] for asked in serving.asked] == [read(json.dumps(request))["params"]] * is_read
