@@ -1,9 +1,12 @@
 //! Requests put together from parts, within bounds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use runeward_tests::Client;
+use std::time::{Duration, Instant};
+
 use runeward_tests::client::{PART, padded};
 use runeward_tests::invoices::{LIMIT, answered, before_invoices, listinvoices, refusal};
+use runeward_tests::{Client, Gateway};
+use serde_json::json;
 
 #[tokio::test]
 async fn parts_of_one_byte_and_empty_parts() {
@@ -82,7 +85,7 @@ async fn one_mebibyte_and_not_a_byte_more() {
 #[tokio::test]
 async fn far_too_large_is_refused_once() {
     let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
+    let mut client = known(&gateway, &rune).await;
     client.request(6, vec![b' '; 4 * LIMIT]).await;
     client.request(7, listinvoices("1", &rune)).await;
     let first = client.next_reply().await.unwrap();
@@ -151,7 +154,7 @@ async fn partial_requests_are_bounded_and_never_evicted() {
 #[tokio::test]
 async fn requests_begun_are_counted() {
     let (_node, gateway, rune) = before_invoices().await;
-    let mut client = Client::connect(&gateway).await;
+    let mut client = known(&gateway, &rune).await;
     let request = listinvoices("1", &rune);
     let (head, tail) = request.as_bytes().split_at(20);
     for id in 0..2000 {
@@ -183,6 +186,25 @@ async fn requests_begun_are_counted() {
     assert!(refused < 1000);
 }
 
+/// Before it has shown a rune, a client's longest request comes at once, and what is more comes later.
+#[tokio::test]
+async fn strangers_are_read_slowly() {
+    let (_node, gateway, rune) = before_invoices().await;
+    let whole = padded(&listinvoices("1", &rune), LIMIT);
+    let mut client = Client::connect(&gateway).await;
+    let start = Instant::now();
+    for id in 0..3 {
+        client.request(id, whole.replace(&rune, "unknown")).await;
+    }
+    client.request(3, &whole).await;
+    for id in 0..3 {
+        assert_eq!(client.reply(id).await.text(), refusal(19536, "Invalid rune"));
+    }
+    assert_eq!(client.reply(3).await.text(), answered("1"));
+    // Some 270 messages' worth each, of which 400 may come together and 100 a second.
+    assert!(start.elapsed() > Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 /// A message too short to hold an id is ignored, and so are replies sent to us.
 #[tokio::test]
 async fn what_is_no_request_is_ignored() {
@@ -195,4 +217,11 @@ async fn what_is_no_request_is_ignored() {
     }
     let reply = client.ask(listinvoices("1", &rune)).await;
     assert_eq!(reply.text(), answered("1"));
+}
+
+/// A client that has shown a good rune, so that it is read as fast as it sends.
+async fn known(gateway: &Gateway, rune: &str) -> Client {
+    let mut client = Client::connect(gateway).await;
+    client.result("listinvoices", json!({}), rune).await;
+    client
 }

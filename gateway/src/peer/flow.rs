@@ -14,6 +14,9 @@ use crate::rate::Rate;
 /// A pong counts once more for each of so many bytes.
 const PONG_UNIT: u16 = 1024;
 
+/// A part of a stranger's request counts once more for each of so many bytes: the longest request still comes at once.
+const PART_UNIT: usize = 4096;
+
 /// One connection's share of what may be asked in a second.
 pub(super) struct Flow {
     calls: Option<Box<Rate>>,
@@ -49,6 +52,11 @@ impl Flow {
     /// Counts a ping that is answered with so many zero bytes.
     pub(super) fn ping(&mut self, zeros: u16) {
         self.owe(1 + u32::from(zeros / PONG_UNIT));
+    }
+
+    /// Counts a part of a stranger's request, which is to be opened and kept before its rune is seen.
+    pub(super) fn part(&mut self, bytes: usize) {
+        self.owe(1 + u32::try_from(bytes / PART_UNIT).unwrap_or(u32::MAX - 1));
     }
 
     /// Counts a call, or says when to come back with it.

@@ -280,7 +280,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 let message = Message::parse(message);
                 // Until a rune was good, what a stranger asks is worth no more than a ping.
                 match &message {
-                    Message::Request { last, .. } if self.trusted || !last => {}
+                    Message::Request { .. } if self.trusted => {}
+                    Message::Request { part, .. } => self.flow.part(part.len()),
                     Message::Ping(Some(zeros)) => self.flow.ping(*zeros),
                     _ => self.flow.message(),
                 }
