@@ -146,10 +146,10 @@ fuzz: rust $(VENV)/bin/pytest $(CARGO_FUZZ)/bin/cargo-fuzz ## The long runs: pro
 fuzz-%:
 	cd tests && CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO_FUZZ)/bin/cargo-fuzz run --fuzz-dir fuzz -s none $* $(TARGET)/fuzz/corpus/$* -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -verbosity=0 -print_final_stats=1
 
-soak: rust ## Hours of floods and faults beside honest clients, each call counted (ARGS='--scale 0.05 --minutes 2' KILLS=20: a short one)
+soak: rust ## Hours of floods and faults beside honest clients, each call counted (ARGS='attacks --only Json::' KILLS=0: a part of it, ARGS='--scale 0.05 --minutes 2' KILLS=20: all, short)
 	cargo build --release --locked --workspace
 	$(TARGET)/release/runeward-soak $(ARGS)
-	RUNEWARD_KILLS=$(or $(KILLS),500) cargo test --release --workspace --locked --test disk -- --nocapture killed_at_random_points
+	$(if $(filter 0,$(KILLS)),,RUNEWARD_KILLS=$(or $(KILLS),500) cargo test --release --workspace --locked --test disk -- --nocapture killed_at_random_points)
 
 rust:
 	$(call need,command -v cc,build-essential)

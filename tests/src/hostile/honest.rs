@@ -17,8 +17,8 @@ use crate::gateway::At;
 use crate::stream::{self, Frames};
 use crate::{Answer, Client, FakeNode, Gateway};
 
-/// Between the calls of one client: a busy one, not a flood of its own.
-const PACE: Duration = Duration::from_millis(5);
+/// Between attempts of a client that was turned away.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Honest clients come from this many addresses.
 const ADDRESSES: usize = 100;
@@ -62,14 +62,15 @@ pub struct Tally {
     pub swapped: usize,
     /// Told to come back, and made again.
     pub told_to_wait: usize,
-    /// How long each took.
-    pub took: Vec<Duration>,
+    /// How long each took, those made side by side as one.
+    pub took: Vec<(Work, Duration)>,
 }
 
 impl Tally {
-    /// The time that 99 of 100 calls did not exceed.
-    pub fn p99(&self) -> Duration {
-        let mut took = self.took.clone();
+    /// The time that 99 of 100 calls did not exceed, of clients that work so.
+    pub fn p99(&self, works: &[Work]) -> Duration {
+        let of = self.took.iter().filter(|(work, _)| works.contains(work));
+        let mut took: Vec<Duration> = of.map(|(_, took)| *took).collect();
         took.sort_unstable();
         took.get(took.len().saturating_sub(1) * 99 / 100).copied().unwrap_or_default()
     }
@@ -82,7 +83,8 @@ impl Tally {
         assert!(self.calls > 0, "no call was made");
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what became of other calls.
+    pub fn add(&mut self, other: Self) {
         self.calls += other.calls;
         self.right += other.right;
         self.lost += other.lost;
@@ -112,6 +114,15 @@ impl Work {
 
     fn batch(self) -> usize {
         if self == Self::Woven { 8 } else { 1 }
+    }
+
+    /// Between calls: together the clients are busy, and no flood of their own.
+    fn pace(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Short => 5,
+            Self::Long | Self::Newcomer => 50,
+            Self::Woven => 100,
+        })
     }
 
     fn padding(self) -> usize {
@@ -204,7 +215,7 @@ impl Worker {
             self.tally.calls += calls.len();
             let start = Instant::now();
             let right = self.answered(&calls).await;
-            self.tally.took.push(start.elapsed());
+            self.tally.took.push((self.work, start.elapsed()));
             self.tally.right += right;
             for call in &calls {
                 match ledger.times(&call.mark) {
@@ -215,9 +226,8 @@ impl Worker {
             }
             if self.work == Work::Newcomer {
                 self.client = None;
-                tokio::time::sleep(10 * PACE).await;
             }
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(self.work.pace()).await;
         }
         self.tally
     }
@@ -293,7 +303,7 @@ impl Worker {
                 if let Some(client) = connect(&self.place, self.work == Work::Woven).await {
                     return client;
                 }
-                tokio::time::sleep(10 * PACE).await;
+                tokio::time::sleep(AGAIN).await;
             }
         };
         tokio::time::timeout(crate::DEADLINE, connecting).await.ok()

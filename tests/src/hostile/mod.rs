@@ -7,8 +7,10 @@
 //! - [`Parts`], [`Json`], [`Runes`]: requests.
 //! - [`honest`]: the client that works beside them, and whose calls are counted.
 //! - [`beside`]: both together, and a line of figures.
+//! - [`aside`]: where strangers run whose harm is to be told from their own work.
 
 mod acts;
+mod aside;
 mod beside;
 mod frames;
 pub mod honest;
@@ -26,7 +28,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runeward_noise::NodeId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -37,7 +39,8 @@ use crate::client::{Client, EMPTY_INIT, INIT, identity, kind};
 use crate::{Gateway, within};
 
 pub use acts::Acts;
-pub use beside::{Plan, Row, beside};
+pub use aside::{aside, spin};
+pub use beside::{Plan, Row, Stretch, beside};
 pub use frames::Frames;
 pub use http::Http;
 pub use json::Json;
@@ -161,21 +164,38 @@ impl Target {
 
 /// Attacks `count` times, `at_once` side by side.
 pub async fn flood(target: &Target, attack: Attack, count: usize, at_once: usize) {
+    attack_while(target, attack, at_once, move |number| number < count).await;
+}
+
+/// Attacks for so long, `at_once` side by side; how often.
+pub async fn flood_for(target: &Target, attack: Attack, time: Duration, at_once: usize) -> usize {
+    let end = Instant::now() + time;
+    attack_while(target, attack, at_once, move |_| Instant::now() < end).await
+}
+
+/// Attacks `at_once` side by side while `more` says so of the next one's number; how often in all.
+async fn attack_while(
+    target: &Target,
+    attack: Attack,
+    at_once: usize,
+    more: impl Fn(usize) -> bool + Copy + Send + 'static,
+) -> usize {
     let next = Arc::new(AtomicUsize::new(0));
     let mut strangers = JoinSet::new();
-    for _ in 0..at_once.min(count) {
+    for _ in 0..at_once {
         let (next, target) = (Arc::clone(&next), target.clone());
         strangers.spawn(async move {
-            loop {
+            for mounted in 0.. {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return;
+                if !more(number) {
+                    return mounted;
                 }
                 attack.mount(&target.stranger(number)).await;
             }
+            0
         });
     }
-    strangers.join_all().await;
+    strangers.join_all().await.into_iter().sum()
 }
 
 /// One who attacks.

@@ -1,20 +1,29 @@
 //! The long run: floods of strangers, very many calls, hours of both, while every honest call is counted.
 //!
-//! `make soak` runs it at full length; `ARGS='--scale 0.05 --minutes 2'` shortens it.
+//! `make soak` runs all of it at full length; `ARGS='attacks --seconds 2'` one part, `ARGS='--scale 0.05 --minutes 2'` all of
+//! them, shortened. What a busy disk adds to every honest call is left out where TMPDIR lies in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use runeward_tests::hostile::honest::{Honest, Ledger, Tally, Work};
-use runeward_tests::hostile::{Acts, Attack, Http, Parts, Row, Target, Tcp, WebSocket, flood};
+use clap::{Parser, ValueEnum};
+use runeward_tests::hostile::honest::{Honest, Ledger, Work};
+use runeward_tests::hostile::{
+    Acts, Attack, Http, Parts, Row, Stretch, Target, Tcp, WebSocket, aside, flood, flood_for, spin,
+};
 use runeward_tests::{FakeNode, Gateway, Setup};
 
-/// How long honest clients work alone, to be compared with.
-const QUIET: Duration = Duration::from_secs(3);
+/// How long honest clients work alone before and again after, to be compared with.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Strangers at once where each attack is mounted by itself.
+const MANY: usize = 50;
 
 /// Strangers of one kind at once under mixed load.
-const AT_ONCE: usize = 20;
+const FEW: usize = 20;
+
+/// Most memory of the gateway under any attack, in bytes.
+const MEMORY: u64 = 256 << 20;
 
 /// Handshakes that fail, each in another way.
 const BAD_HANDSHAKES: [Acts; 7] = [
@@ -30,6 +39,17 @@ const BAD_HANDSHAKES: [Acts; 7] = [
 /// Attacks the gateway at length while honest clients work beside, and prints what that cost them.
 #[derive(Parser)]
 struct Args {
+    /// What is run; all of it, where nothing is named.
+    parts: Vec<Part>,
+
+    /// Only attacks whose names hold this, such as `Json::`; of the part that mounts each by itself.
+    #[arg(long, default_value = "")]
+    only: String,
+
+    /// Seconds for which each attack is mounted.
+    #[arg(long, default_value_t = 6.0)]
+    seconds: f64,
+
     /// What part of the counts is made: of 1,000,000 handshakes, 10,000 strangers, 100,000 calls.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
@@ -37,6 +57,20 @@ struct Args {
     /// Minutes of mixed load.
     #[arg(long, default_value_t = 120.0)]
     minutes: f64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    /// Each attack there is, by itself, under the default limits.
+    Attacks,
+    /// 1,000,000 handshakes that fail.
+    Handshakes,
+    /// 10,000 strangers that drip.
+    Dripping,
+    /// 100,000 calls of 200 kB over 1,000 connections.
+    Calls,
+    /// Every attack over and over, for hours.
+    Mixed,
 }
 
 impl Args {
@@ -49,13 +83,20 @@ impl Args {
 async fn main() {
     let args = Args::parse();
     println!("{}", Row::HEAD);
-    handshakes(&args).await;
-    dripping(&args).await;
-    long_calls(&args).await;
-    mixed(&args).await;
+    let parts = if args.parts.is_empty() { Part::value_variants() } else { &args.parts };
+    for part in parts {
+        let begun = Instant::now();
+        match part {
+            Part::Attacks => attacks(&args).await,
+            Part::Handshakes => handshakes(&args).await,
+            Part::Dripping => dripping(&args).await,
+            Part::Calls => calls(&args).await,
+            Part::Mixed => mixed(&args).await,
+        }
+        println!("{:.0} s", begun.elapsed().as_secs_f64());
+    }
 }
 
-/// A gateway with limits that let the flood in, as it is the work behind them that is tested.
 struct Ground {
     _node: FakeNode,
     ledger: Ledger,
@@ -65,92 +106,145 @@ struct Ground {
 }
 
 impl Ground {
-    async fn new() -> Self {
+    /// A gateway as it is by default.
+    async fn usual() -> Self {
+        Self::with(|setup| setup).await
+    }
+
+    /// A gateway with limits that let the flood in, as it is the work behind them that is tested.
+    async fn open() -> Self {
+        Self::with(|setup| {
+            setup.config(
+                "[limits]\nconnections = 12000\nconnections_per_address = 12000\nhandshakes_per_second = 100000\n\
+                 handshakes_per_second_per_address = 100000\nrequest_memory_per_address = 33554432\n",
+            )
+        })
+        .await
+    }
+
+    async fn with(limits: impl FnOnce(Setup) -> Setup) -> Self {
         let node = FakeNode::start().await;
         let ledger = Ledger::of(&node);
-        let setup = Setup::fake(&node).arg("--tls").arg("self-signed").config(
-            "[limits]\nconnections = 12000\nconnections_per_address = 12000\nhandshakes_per_second = 100000\n\
-             handshakes_per_second_per_address = 100000\nrequest_memory_per_address = 33554432\n",
-        );
-        let (gateway, rune) = Gateway::with_rune(setup).await;
+        let (gateway, rune) =
+            Gateway::with_rune(limits(Setup::fake(&node).arg("--tls").arg("self-signed"))).await;
         let target = Target::new(&gateway).await;
         Self { _node: node, ledger, gateway, rune, target }
     }
 
-    async fn begin(&self) -> Honest {
-        Honest::begin(&self.gateway, &self.rune, &self.ledger, &Work::ALL).await
+    async fn stretch<T>(&self, other: impl Future<Output = T>) -> (Stretch, T) {
+        Stretch::beside(&self.gateway, &self.ledger, &self.rune, other).await
     }
 
-    /// The time that 99 of 100 calls do not exceed while nobody attacks.
-    async fn quiet(&self) -> Duration {
-        let honest = self.begin().await;
-        tokio::time::sleep(QUIET).await;
-        let tally = honest.done().await;
-        tally.assert_whole();
-        tally.p99()
+    async fn quiet(&self) -> Stretch {
+        let (quiet, ()) = self.stretch(tokio::time::sleep(QUIET)).await;
+        quiet.tally.assert_whole();
+        quiet
     }
 
-    fn report(&self, name: &str, count: usize, tally: Tally, quiet: Duration) {
-        let row = Row::new(name.to_owned(), count, tally, self.gateway.peak_memory(), quiet);
+    /// Lets honest clients work alone, beside an attack, and alone again. `attack` tells how often it was mounted.
+    async fn withstand(&self, name: &str, attack: impl Future<Output = usize> + Send + 'static) {
+        let before = self.quiet().await;
+        let (attacked, count) = self.stretch(aside(attack)).await;
+        let peak = self.gateway.peak_memory();
+        let row = Row::new(name.to_owned(), count, attacked, before.and(self.quiet().await), peak);
         println!("{row}");
-        row.tally.assert_whole();
+        row.attacked.tally.assert_whole();
+        assert!(peak < MEMORY, "{peak} bytes at the peak");
+    }
+}
+
+async fn attacks(args: &Args) {
+    let time = Duration::from_secs_f64(args.seconds);
+    let idle = async move {
+        spin(time).await;
+        0
+    };
+    // How much of what follows is due to how it is measured.
+    Ground::usual().await.withstand("none: strangers' threads spin", idle).await;
+    for attack in Attack::all() {
+        let name = format!("{attack:?}");
+        if !name.contains(&args.only) {
+            continue;
+        }
+        let ground = Ground::usual().await;
+        let target = ground.target.clone();
+        let flood = async move { flood_for(&target, attack, time, MANY).await };
+        ground.withstand(&name, flood).await;
     }
 }
 
 async fn handshakes(args: &Args) {
-    let ground = Ground::new().await;
-    let quiet = ground.quiet().await;
+    let ground = Ground::open().await;
+    let target = ground.target.clone();
     let each = args.of(1_000_000).div_ceil(BAD_HANDSHAKES.len());
-    let honest = ground.begin().await;
-    for attack in BAD_HANDSHAKES {
-        flood(&ground.target, Attack::Acts(attack), each, 64).await;
-    }
-    let tally = honest.done().await;
-    ground.report("bad handshakes", each * BAD_HANDSHAKES.len(), tally, quiet);
+    let floods = async move {
+        for attack in BAD_HANDSHAKES {
+            flood(&target, Attack::Acts(attack), each, 64).await;
+        }
+        each * BAD_HANDSHAKES.len()
+    };
+    ground.withstand("bad handshakes", floods).await;
 }
 
 async fn dripping(args: &Args) {
-    let ground = Ground::new().await;
-    let quiet = ground.quiet().await;
+    let ground = Ground::open().await;
+    let target = ground.target.clone();
     let count = args.of(2_500);
-    let drips = [Attack::Tcp(Tcp::Drip), Attack::Http(Http::SlowHead), Attack::WebSocket(WebSocket::Drip)];
-    let honest = ground.begin().await;
-    tokio::join!(
-        flood(&ground.target, drips[0], count, count),
-        flood(&ground.target, drips[1], count, count),
-        flood(&ground.target, drips[2], count, count),
-        flood(&ground.target, Attack::Parts(Parts::Drip), count, count),
-    );
-    let tally = honest.done().await;
-    ground.report("dripping strangers", 4 * count, tally, quiet);
+    let drips = async move {
+        tokio::join!(
+            flood(&target, Attack::Tcp(Tcp::Drip), count, count),
+            flood(&target, Attack::Http(Http::SlowHead), count, count),
+            flood(&target, Attack::WebSocket(WebSocket::Drip), count, count),
+            flood(&target, Attack::Parts(Parts::Drip), count, count),
+        );
+        4 * count
+    };
+    ground.withstand("dripping strangers", drips).await;
 }
 
-async fn long_calls(args: &Args) {
+async fn calls(args: &Args) {
     const PEERS: usize = 1000;
-    let ground = Ground::new().await;
-    let quiet = ground.quiet().await;
+    let ground = Ground::open().await;
     let each = args.of(100_000).div_ceil(PEERS);
-    let tally = Honest::make(&ground.gateway, &ground.rune, &ground.ledger, &[Work::Long; PEERS], each).await;
-    ground.report("calls of 200 kB by 1,000", each * PEERS, tally, quiet);
+    let Ground { gateway, ledger, rune, .. } = &ground;
+    let begun = Instant::now();
+    let tally = Honest::make(gateway, rune, ledger, &[Work::Long; PEERS], each).await;
+    let (time, peak) = (begun.elapsed().as_secs_f64(), gateway.peak_memory() >> 20);
+    println!(
+        "{} calls of 200 kB by {PEERS} in {time:.1} s: {} lost, {} doubled, {} swapped, {} told to wait; p99 {:?}; peak {peak} MiB",
+        tally.calls,
+        tally.lost,
+        tally.doubled,
+        tally.swapped,
+        tally.told_to_wait,
+        tally.p99(&Work::ALL),
+    );
+    tally.assert_whole();
 }
 
 /// Every attack there is, over and over, beside honest clients of every kind. What the first rounds took is taken again by
 /// the later ones; more would be a leak.
 async fn mixed(args: &Args) {
-    let ground = Ground::new().await;
-    let quiet = ground.quiet().await;
+    let ground = Ground::open().await;
     let end = Instant::now() + Duration::from_secs_f64(60.0 * args.minutes);
-    let honest = ground.begin().await;
-    let (mut count, mut rounds) = (0, Vec::new());
-    while Instant::now() < end {
-        for attack in Attack::all() {
-            flood(&ground.target, attack, AT_ONCE, AT_ONCE).await;
-            count += AT_ONCE;
+    let before = ground.quiet().await;
+    let rounds = async {
+        let (mut count, mut rounds) = (0, Vec::new());
+        while Instant::now() < end {
+            for attack in Attack::all() {
+                let target = ground.target.clone();
+                aside(async move { flood(&target, attack, FEW, FEW).await }).await;
+                count += FEW;
+            }
+            rounds.push(ground.gateway.memory());
         }
-        rounds.push(ground.gateway.memory());
-    }
-    let tally = honest.done().await;
-    ground.report("everything", count, tally, quiet);
+        (count, rounds)
+    };
+    let (attacked, (count, rounds)) = ground.stretch(rounds).await;
+    let peak = ground.gateway.peak_memory();
+    let row = Row::new("everything".to_owned(), count, attacked, before, peak);
+    println!("{row}");
+    row.attacked.tally.assert_whole();
     let mib: Vec<u64> = rounds.iter().map(|bytes| bytes >> 20).collect();
     println!("MiB of memory after each round: {mib:?}");
     if let ([first, second, ..], Some(last)) = (rounds.as_slice(), rounds.last()) {
