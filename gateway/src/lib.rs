@@ -13,8 +13,8 @@
 //! - `metrics`: what is counted, and the operator's address where it is told. Everything may count.
 //! - `doctor`: what keeps a gateway from serving, and what mends it.
 //! - `config`, `address`, `daemon`, `cli`, `client`, `shutdown`: how it is set, put together, called and stopped;
-//!   `systemd`: who is told of it; `rate`: so many a second; `descriptors`: enough for those who are in; `panics`:
-//!   none passes unnoticed; `log`, `shown`: what a log and errors show; `qr`: codes in a terminal; `fuzzing`: what the
+//!   `systemd`: who is told of it; `rate`: so many a second; `sync`: what tasks share; `descriptors`: enough for those
+//!   who are in; `panics`: none passes unnoticed; `log`, `shown`: what a log and errors show; `qr`: codes in a terminal; `fuzzing`: what the
 //!   fuzz targets run, and their seeds.
 
 mod address;
@@ -41,6 +41,7 @@ mod rate;
 mod shown;
 mod shutdown;
 mod store;
+mod sync;
 mod systemd;
 mod tls;
 mod websocket;

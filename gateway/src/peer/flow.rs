@@ -1,15 +1,15 @@
 //! How fast one connection may ask, and how many of its calls may wait for something to happen.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::RETRY_AFTER;
 use crate::config::{Limit, Limits};
 use crate::gate::Failure;
 use crate::rate::Rate;
+use crate::sync::{AtomicUsize, Notify};
 
 /// A pong counts once more for each of so many bytes.
 const PONG_UNIT: u16 = 1024;
@@ -123,5 +123,45 @@ impl Waits {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shuttle::future::spawn;
+
+    use super::*;
+    use crate::shutdown;
+    use crate::sync::in_many_orders;
+
+    /// The connection learns of every call that begins to wait, and there are never more than may be.
+    #[test]
+    fn a_wait_that_begins_is_noticed() {
+        in_many_orders(async || {
+            let limits = Limits { waits_per_connection: "2".parse().unwrap(), ..Limits::default() };
+            let waits = Arc::new(Waits::default());
+            let (happens, happened) = shutdown::pair();
+            let call = |_| {
+                let (waits, mut happened) = (Arc::clone(&waits), happened.clone());
+                spawn(async move {
+                    let Ok(_place) = waits.begin(&limits) else { return false };
+                    happened.begun().await;
+                    true
+                })
+            };
+            let calls: Vec<_> = (0..3).map(call).collect();
+            while waits.under_way() < 2 {
+                waits.begun().await;
+            }
+            assert_eq!(waits.under_way(), 2);
+            happens.pull();
+            let mut waited = 0;
+            for call in calls {
+                waited += usize::from(call.await.unwrap());
+            }
+            assert!((2..=3).contains(&waited), "{waited} waited");
+            assert_eq!(waits.under_way(), 0);
+        });
     }
 }

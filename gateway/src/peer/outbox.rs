@@ -1,13 +1,13 @@
 //! What is to be sent to a peer: sealed in order, written in batches.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use runeward_noise::{Error, Sealer};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
 
 use super::messages::{REPLY_LAST, REPLY_MORE, RequestId};
 use crate::metrics::METRICS;
+use crate::sync::{Mutex, Notify};
 
 /// Longest part of a reply, in bytes of JSON; the size a node uses.
 pub(super) const MAX_PART: usize = 65_000;
@@ -129,5 +129,104 @@ impl<W: AsyncWrite + Unpin> Drain<W> {
     /// Tells the peer that nothing more comes.
     pub(super) async fn close(&mut self) -> std::io::Result<()> {
         self.stream.shutdown().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use runeward_noise::{Identity, Initiator, Reader, Responder, Transport};
+    use shuttle::future::spawn;
+
+    use super::*;
+    use crate::sync::in_many_orders;
+
+    /// Takes little at once, and every other time makes wait.
+    #[derive(Default)]
+    struct Slow {
+        wire: Vec<u8>,
+        waits: bool,
+    }
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.waits = !self.waits;
+            if self.waits {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let taken = bytes.len().min(50_000);
+            self.wire.extend_from_slice(&bytes[..taken]);
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn connected() -> (Transport, Transport) {
+        let [node, client] = [1, 2].map(|byte| Identity::from_secret(&[byte; 32]).unwrap());
+        let (awaiting_two, act_one) = Initiator::new(&client, node.node_id()).unwrap();
+        let (awaiting_three, act_two) = Responder::new(&node).read_act_one(&act_one).unwrap();
+        let (act_three, near) = awaiting_two.read_act_two(&act_two).unwrap();
+        (near, awaiting_three.read_act_three(&act_three).unwrap().1)
+    }
+
+    /// Calls that send more than there is room for, beside a task that writes and is interrupted as calls end: every part
+    /// arrives, each call's in their order, and nobody waits for room or for work that is there.
+    #[test]
+    fn nothing_is_lost_and_nobody_waits_for_ever() {
+        const CALLS: u8 = 3;
+        const PARTS: u8 = 2;
+        in_many_orders(async || {
+            let (near, far) = connected();
+            let outbox = Arc::new(Outbox::new(near.sealer));
+            let call = |id: u8| {
+                let outbox = Arc::clone(&outbox);
+                spawn(async move {
+                    for part in 0..PARTS {
+                        outbox.reply([id; 8], &vec![part; MAX_PART], part == PARTS - 1).await.unwrap();
+                    }
+                })
+            };
+            let calls: Vec<_> = (0..CALLS).map(call).collect();
+            let mut drain = Drain::new(Slow::default());
+            outbox.message(b"pong").await.unwrap();
+            for mut call in calls {
+                tokio::select! {
+                    biased;
+                    error = drain.run(&outbox) => panic!("{error}"),
+                    done = &mut call => done.unwrap(),
+                }
+            }
+            drain.flush(&outbox).await.unwrap();
+
+            let mut reader = Reader::new(drain.stream.wire.as_slice(), far.opener);
+            let (mut pongs, mut next) = (0, [0; CALLS as usize]);
+            while let Some(message) = reader.next().await.unwrap() {
+                if message == b"pong" {
+                    pongs += 1;
+                    continue;
+                }
+                let part = &mut next[usize::from(message[2])];
+                assert!(message.len() == 10 + MAX_PART && message[10..].iter().all(|byte| *byte == *part));
+                *part += 1;
+            }
+            assert_eq!((pongs, next), (1, [PARTS; CALLS as usize]));
+        });
     }
 }

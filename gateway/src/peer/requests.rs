@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::messages::RequestId;
 use crate::config::Limits;
+use crate::sync::Mutex;
 
 /// Longest request, in bytes.
 pub(super) const MAX_REQUEST: usize = 1_048_576;
@@ -205,7 +206,12 @@ impl Drop for Share {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::sync::in_many_orders;
+    use proptest::collection::vec;
     use proptest::prelude::*;
+    use proptest::sample::Index;
+    use shuttle::future::spawn;
+    use std::collections::VecDeque;
     use std::net::Ipv4Addr;
 
     fn pool() -> Arc<Pool> {
@@ -299,15 +305,84 @@ mod tests {
         drop((strangers, others));
     }
 
+    /// Connections that take and give back side by side never hold more than they may, and all is given back.
+    #[test]
+    fn no_order_takes_more_than_there_is() {
+        in_many_orders(async || {
+            let most = |bytes: usize| bytes.to_string().parse().unwrap();
+            let limits = Limits {
+                request_memory: most(3000),
+                request_memory_per_address: most(2000),
+                ..Limits::default()
+            };
+            let pool = Arc::new(Pool::new(limits));
+            let connection = |last| {
+                let (pool, mut share) = (Arc::clone(&pool), share(&pool, last));
+                share.trust(true);
+                spawn(async move {
+                    share.take(OWN).unwrap();
+                    let got =
+                        [share.take(1500), share.take(1500)].iter().filter(|taken| taken.is_ok()).count();
+                    let taken = pool.taken.lock().unwrap();
+                    assert!(taken.all <= 3000 && taken.by_address.values().all(|held| *held <= 2000));
+                    drop(taken);
+                    share.give_back(got.min(1) * 1500);
+                    got
+                })
+            };
+            let connections = [1, 1, 2].map(connection);
+            let mut got = 0;
+            for connection in connections {
+                got += connection.await.unwrap();
+            }
+            // Nobody is refused while there is room.
+            assert!(got >= 2, "only {got} were let in");
+            let taken = pool.taken.lock().unwrap();
+            assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+        });
+    }
+
     proptest! {
         /// In whatever order parts come, what comes out whole is what was put in under its id.
         #[test]
-        fn interleaved_parts_stay_apart(steps in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn interleaved_parts_stay_apart(steps in vec(any::<u8>(), 0..600)) {
             crate::peer::fuzzing::parts(&steps);
         }
 
+        /// Requests cut anywhere, the parts of several between each other: each comes out as it was, with its last part.
         #[test]
-        fn gives_back_what_was_taken(steps in proptest::collection::vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60)) {
+        fn requests_cut_anywhere_come_out_whole(
+            cut in vec((vec(any::<u8>(), 0..3000), vec(any::<Index>(), 0..6)), 1..8),
+            turns in vec(any::<Index>(), 60),
+        ) {
+            let mut share = share(&pool(), 1);
+            let mut requests = Requests::new(1024);
+            let mut begun: Vec<_> = cut.iter().enumerate().map(|(id, (bytes, cuts))| {
+                let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+                ends.sort_unstable();
+                ends.push(bytes.len());
+                ([id as u8; 8], bytes, 0, VecDeque::from(ends))
+            }).collect();
+            let mut turns = turns.iter().cycle();
+            while !begun.is_empty() {
+                let at = turns.next().unwrap().index(begun.len());
+                let (id, bytes, from, ends) = &mut begun[at];
+                let end = ends.pop_front().unwrap();
+                let taken = requests.part(*id, &bytes[*from..end], ends.is_empty(), &mut share);
+                *from = end;
+                if ends.is_empty() {
+                    prop_assert_eq!(taken, Some(Ok(bytes.clone())));
+                    share.give_back(end);
+                    begun.remove(at);
+                } else {
+                    prop_assert_eq!(taken, None);
+                }
+            }
+            prop_assert!(share.is_empty());
+        }
+
+        #[test]
+        fn gives_back_what_was_taken(steps in vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60)) {
             let pool = pool();
             let mut share = share(&pool, 1);
             let mut requests = Requests::new(1024);

@@ -1,15 +1,16 @@
 //! Lines on their way to the log: gathered, and for intents awaited.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::line::{Draft, Position};
 use super::log::{Appended, Log};
 use crate::store::{Store, StoreError};
+use crate::sync::{Mutex, Notify};
 
 /// How long lines nobody waits for are gathered.
 const GATHERING: Duration = Duration::from_millis(50);
@@ -285,6 +286,87 @@ impl Writer {
                 error,
                 "the audit log cannot be written: commands that must be recorded are refused until it can"
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shuttle::future::spawn;
+
+    use super::super::line::Hash;
+    use super::*;
+    use crate::sync::in_many_orders;
+
+    fn draft(lines: u64) -> Draft {
+        Draft::gap(lines, "a test")
+    }
+
+    /// Lines come while others are written, and once cannot be: each that nobody waits for is written once, in its
+    /// caller's order, and whoever waits is told what became of his.
+    #[test]
+    fn no_line_is_lost_and_nobody_waits_for_ever() {
+        const CALLERS: u64 = 3;
+        in_many_orders(async || {
+            let queue = Arc::new(Queue::new());
+            let call = |name: u64| {
+                let queue = Arc::clone(&queue);
+                spawn(async move {
+                    queue.note(draft(name), Weight::Light);
+                    let intent = queue.write(draft(10 + name)).await;
+                    queue.note(draft(20 + name), Weight::Heavy);
+                    intent.is_some()
+                })
+            };
+            let calls: Vec<_> = (0..CALLERS).map(call).collect();
+            let writing = spawn(write_all(Arc::clone(&queue)));
+            let mut on_disk = 0;
+            for call in calls {
+                on_disk += usize::from(call.await.unwrap());
+            }
+            queue.close();
+            let written = writing.await.unwrap();
+            let position = |lines: u64| {
+                let line = draft(lines).members;
+                let mut found = written.iter().enumerate().filter(|(_, written)| **written == line);
+                let (first, again) = (found.next().map(|(at, _)| at), found.next());
+                assert_eq!(again, None, "written twice: {line}");
+                first
+            };
+            let intents: Vec<_> = (0..CALLERS).filter_map(|name| position(10 + name)).collect();
+            assert_eq!(intents.len(), on_disk, "each caller was told the truth");
+            for name in 0..CALLERS {
+                assert!(position(name).unwrap() < position(20 + name).unwrap());
+            }
+        });
+    }
+
+    /// Writes what comes until the queue is closed, but for the first batch that somebody waits for.
+    async fn write_all(queue: Arc<Queue>) -> Vec<String> {
+        let (mut written, mut fails) = (Vec::new(), true);
+        loop {
+            queue.due.notified().await;
+            loop {
+                let (lines, closed) = queue.take(false);
+                if fails && lines.iter().any(|line| line.done.is_some()) {
+                    fails = false;
+                    queue.put_back(lines);
+                    continue;
+                }
+                let none = lines.is_empty();
+                for Line { draft, done } in lines {
+                    written.push(draft.members);
+                    if let Some(done) = done {
+                        let _ = done.send(Position { seq: 1, hash: Hash([0; 32]) });
+                    }
+                }
+                match (none, closed) {
+                    (_, true) => return written,
+                    (true, _) => break,
+                    (false, _) => {}
+                }
+            }
         }
     }
 }
