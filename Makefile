@@ -80,6 +80,7 @@ lint: rust
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 unit: rust
+	$(call need,command -v ip && command -v tc && command -v nft && command -v unshare,iproute2 nftables util-linux)
 	cargo build --workspace --locked
 	cargo test --workspace --locked
 	$(call have,node,install Node.js 20.19 or newer from https://nodejs.org)

@@ -141,7 +141,10 @@ pub(crate) async fn run(config: Config, ready_json: bool) -> Result<(), DaemonEr
 
     let mut listeners = Vec::new();
     for &address in &config.listen {
-        listeners.push(listen::bind(address).map_err(|source| DaemonError::Listen { address, source })?);
+        listeners.push(
+            listen::bind(address, &config.limits)
+                .map_err(|source| DaemonError::Listen { address, source })?,
+        );
     }
     let operator = match config.metrics {
         Some(address) => {

@@ -9,6 +9,7 @@
 //! - [`invoices`]: the plainest exchange, for tests of what surrounds it.
 //! - [`stream`]: a WebSocket as a byte stream, and a tap that notes how bytes arrive.
 //! - [`runes`]: runes read and narrowed on the client's side.
+//! - [`network`]: a cable that loses packets in silence.
 //! - [`recorded`]: the tables under `conformance/`.
 //! - [`rpc`]: a node's own socket, with no gateway in between.
 //! - [`weather`]: a bad network before the gateway.
@@ -20,6 +21,7 @@ pub mod gateway;
 pub mod hostile;
 pub mod http;
 pub mod invoices;
+pub mod network;
 pub mod recorded;
 pub mod rpc;
 pub mod runes;

@@ -90,6 +90,7 @@ limits! {
     handshakes_per_second: Limit = Limit::at(1000), "connections/s", "one more is closed at once; four seconds' worth may come together, here and below";
     handshakes_per_second_per_address: Limit = Limit::at(100), "connections/s", "one more is closed at once";
     handshake_seconds: Limit = Limit::at(5), "s", "a connection that is not open by then is closed";
+    unacknowledged_seconds: Limit = Limit::at(120), "s", "a connection whose other end acknowledges nothing, or takes nothing of what waits for it, is closed";
     messages_per_second_per_connection: Limit = Limit::at(100), "messages/s", "pings, others without a command, and all until a rune is good are read later; a pong counts once more for each KiB, a part of a request for each 4 KiB";
     bytes_in_per_second: Limit = Limit::NONE, "bytes/s", "all connections are read later";
     bytes_in_per_second_per_connection: Limit = Limit::NONE, "bytes/s", "the connection is read later";

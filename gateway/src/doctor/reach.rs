@@ -37,17 +37,17 @@ pub(super) fn files(config: &Config) -> Finding {
 pub(super) async fn ports(config: &Config, own: Option<NodeId>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for &address in &config.listen {
-        findings.push(port(address, own, "--listen").await);
+        findings.push(port(config, address, own, "--listen").await);
     }
     if let Some(address) = config.metrics.filter(|_| own.is_none()) {
-        findings.push(port(address, None, "--metrics").await);
+        findings.push(port(config, address, None, "--metrics").await);
     }
     findings
 }
 
-async fn port(address: SocketAddr, own: Option<NodeId>, flag: &str) -> Finding {
+async fn port(config: &Config, address: SocketAddr, own: Option<NodeId>, flag: &str) -> Finding {
     let fault = |said: String, mend: String| Finding::fault("port", said, mend);
-    match listen::bind(address).map_err(|error| error.kind()) {
+    match listen::bind(address, &config.limits).map_err(|error| error.kind()) {
         Ok(_) if own.is_some() && address.port() != 0 => fault(
             format!("a gateway runs on this state directory, but not on {address}"),
             format!("give {flag} as it was started with, or restart it"),

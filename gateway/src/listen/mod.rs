@@ -46,11 +46,11 @@ const NEVER: u64 = 1 << 32;
 /// How long connections may take to close on shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Silence after which the system asks whether the peer is still there, and how often it asks again.
-const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(20))
-    .with_retries(3);
+/// The longest that the system waits before it asks whether a silent peer is still there.
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
+/// The longest that it waits for what was sent to be acknowledged.
+const MAX_UNACKNOWLEDGED: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// What a connection may become.
 pub(crate) struct Port {
@@ -74,16 +74,27 @@ struct Door {
 }
 
 /// Opens a listening socket. Connections have its options from the start, at no cost to each.
-pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr, limits: &Limits) -> std::io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     // A restart must not wait for the connections of the last run to be forgotten.
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TCP_KEEPALIVE)?;
+    if let Some(seconds) = limits.unacknowledged_seconds.get() {
+        reap_the_dead(&socket, Duration::from_secs(seconds.get().into()))?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Has the system end a connection whose other end is gone without a word after about so long. Two ways, as each is blind
+/// where the other sees: while nothing is on its way the system asks, first after half the time; what is on its way, such
+/// as a ping of ours, has to be acknowledged.
+fn reap_the_dead(socket: &socket2::Socket, after: Duration) -> std::io::Result<()> {
+    let ask = |part: u32| (after / part).clamp(Duration::from_secs(1), MAX_KEEPALIVE);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(ask(2)).with_interval(ask(6)))?;
+    socket.set_tcp_user_timeout(Some(after.min(MAX_UNACKNOWLEDGED)))
 }
 
 /// Serves connections until the shutdown, then closes them.
