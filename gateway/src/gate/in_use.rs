@@ -1,7 +1,7 @@
 //! The unique ids in use: what is kept of each in memory, and how its calls learn of its revocation.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use runeward_policy::{MasterSecret, Refusal, Rune, evaluate};
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use super::quotas::Buckets;
 use super::runes::{Count, Denied};
 use super::uses::Uses;
 use crate::store::{Ranges, Used};
+use crate::sync::Mutex;
 
 /// With this many unique ids in memory, those that nothing uses are forgotten; the next use looks
 /// them up again.
@@ -160,7 +161,7 @@ impl Standing {
         }
         let new = || {
             let (under_way, revoked) = (UnderWay::default(), watch::Sender::new(false));
-            Arc::new(InUse { unique_id, name, under_way, spent: spent.into(), revoked })
+            Arc::new(InUse { unique_id, name, under_way, spent: Mutex::new(spent), revoked })
         };
         Arc::clone(self.in_use.entry(unique_id).or_insert_with(new))
     }
@@ -220,8 +221,68 @@ impl Accepted {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use runeward_policy::parse_restrictions;
+    use shuttle::future::spawn;
+
+    use super::super::json::Json;
     use super::*;
     use crate::store::{StateDir, Store};
+    use crate::sync::in_many_orders;
+
+    /// Of calls that race for what a bucket holds so many pass, and a revocation ends them, whatever they are at.
+    #[test]
+    fn no_order_passes_too_many_or_outlives_a_revocation() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let clock = runtime.block_on(async {
+            Clock::open(Store::open(&StateDir::open(dir.path()).unwrap()).await.unwrap()).await.unwrap()
+        });
+        let clock = Arc::new(clock);
+        in_many_orders(async move || {
+            let master = MasterSecret::new(&[7; 32]).unwrap();
+            let rune = master.issue(1, &parse_restrictions("quota=2/day").unwrap()).unwrap();
+            let spent = Spent { last_used: None, buckets: Some(Buckets::default()) };
+            let (under_way, revoked) = (UnderWay::default(), watch::Sender::new(false));
+            let in_use = InUse { unique_id: 1, name: None, under_way, spent: Mutex::new(spent), revoked };
+            let in_use = HashMap::from([(1, Arc::new(in_use))]);
+            let standing = Standing { master: Some(master), in_use, ..Standing::default() };
+            let standing = Arc::new(Mutex::new(standing));
+            let accepted = Arc::new(Accepted::default());
+            let call = |_| {
+                let (clock, rune) = (Arc::clone(&clock), rune.clone());
+                let (standing, accepted) = (Arc::clone(&standing), Arc::clone(&accepted));
+                spawn(async move {
+                    let in_use = {
+                        let standing = standing.lock().unwrap();
+                        let Ok(unique_id) = standing.authenticate(&rune) else { return false };
+                        standing.in_use(unique_id).unwrap()
+                    };
+                    let params = Json::Array(Vec::new());
+                    let check = Check::new(0, Some("02ab"), Some("getinfo"), &params);
+                    if in_use.judge(&rune, check, &clock, Count::Use).is_err() {
+                        return false;
+                    }
+                    accepted.note(&in_use);
+                    in_use.revoked().await;
+                    true
+                })
+            };
+            let calls: Vec<_> = (0..3).map(call).collect();
+            let revoking = spawn(async move {
+                let mut revoked = Ranges::default();
+                revoked.insert(1, 1);
+                standing.lock().unwrap().revoke(revoked);
+            });
+            let mut passed = 0;
+            for call in calls {
+                passed += usize::from(call.await.unwrap());
+            }
+            revoking.await.unwrap();
+            assert!(passed <= 2, "{passed} passed");
+            assert!(!accepted.any_live());
+        });
+        drop(runtime);
+    }
 
     /// Where they are many, those stay whose last use somebody counts on.
     #[tokio::test]
