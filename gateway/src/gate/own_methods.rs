@@ -107,7 +107,7 @@ impl OwnMethod {
             Self::WaitOffer => return Ok(Decision::Wait(Wait::new(params, request.id, leave)?)),
             Self::Whoami => {
                 let [] = arguments(params, [], 0)?;
-                gate.whoami(caller).await?
+                gate.whoami(caller, leave.rune.name.as_deref())
             }
         };
         Ok(Decision::Answer(reply::success(request.id, &result)))
