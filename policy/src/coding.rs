@@ -1,6 +1,7 @@
 //! The wire form of a rune: base64url, an authcode, and restrictions as text.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -94,11 +95,13 @@ impl Text {
         if let Some(at) = memchr(0, source.as_bytes()) {
             return Err(ParseError::Nul { at });
         }
-        let mut text = Self {
-            encoded: String::with_capacity(source.len().min(MAX_TEXT_BYTES)),
-            plain: String::new(),
-            marks: SmallVec::new(),
+        // Without escapes, as nearly always, it is canonical and taken over as it is.
+        let verbatim = memchr(b'\\', source.as_bytes()).is_none();
+        let encoded = match verbatim {
+            true => bounded(source.strip_suffix('&').unwrap_or(source))?.to_owned(),
+            false => String::with_capacity(source.len().min(MAX_TEXT_BYTES)),
         };
+        let mut text = Self { encoded, plain: String::new(), marks: SmallVec::new() };
         let mut at = 0;
         let mut last = true;
         while at < source.len() || !last {
@@ -108,9 +111,9 @@ impl Text {
             }
             let (value, end) = read_value(source, at + field.len() + 1)?;
             last = !source[end..].starts_with('|');
-            match value {
-                Cow::Borrowed(_) => text.push_verbatim(&source[at..end], field.len(), condition, last)?,
-                Cow::Owned(value) => text.push(field, condition, &value, last)?,
+            match verbatim {
+                true => text.mark(at..end, field.len(), condition, last, None),
+                false => text.push(field, condition, &value, last)?,
             }
             at = end + 1;
         }
@@ -190,7 +193,14 @@ impl Text {
     }
 
     fn push(&mut self, field: &str, condition: Condition, value: &str, last: bool) -> Result<(), LimitError> {
-        let start = self.start(field.len() + value.len())?;
+        // Before anything is copied: what a caller gives may have any length.
+        if self.encoded.len() + field.len() + value.len() > MAX_TEXT_BYTES {
+            return Err(LimitError::Length);
+        }
+        if let Some(before) = self.marks.last() {
+            self.encoded.push(if before.last { '&' } else { '|' });
+        }
+        let start = self.encoded.len();
         self.encoded.push_str(field);
         self.encoded.push(condition.symbol());
         let plain = if value.bytes().any(needs_escape) {
@@ -202,50 +212,22 @@ impl Text {
             self.encoded.push_str(value);
             None
         };
-        self.mark(start, field.len(), condition, last, plain)
+        let end = bounded(&self.encoded)?.len();
+        self.mark(start..end, field.len(), condition, last, plain);
+        Ok(())
     }
 
-    /// Appends an alternative in which no escape is needed, nor written.
-    fn push_verbatim(
-        &mut self,
-        alternative: &str,
-        field: usize,
-        condition: Condition,
-        last: bool,
-    ) -> Result<(), LimitError> {
-        let start = self.start(alternative.len())?;
-        self.encoded.push_str(alternative);
-        self.mark(start, field, condition, last, None)
-    }
-
-    /// Where the next alternative starts, of at least `length` bytes.
-    fn start(&mut self, length: usize) -> Result<usize, LimitError> {
-        // Before anything is copied: what a caller gives may have any length.
-        if self.encoded.len() + length > MAX_TEXT_BYTES {
-            return Err(LimitError::Length);
-        }
-        if let Some(before) = self.marks.last() {
-            self.encoded.push(if before.last { '&' } else { '|' });
-        }
-        Ok(self.encoded.len())
-    }
-
-    /// Marks the alternative from `start` to the end, of which the first `field` bytes are its field.
+    /// Marks an alternative within [`MAX_TEXT_BYTES`], of which the first `field` bytes are its field.
     fn mark(
         &mut self,
-        start: usize,
+        Range { start, end }: Range<usize>,
         field: usize,
         condition: Condition,
         last: bool,
         plain: Option<(u16, u16)>,
-    ) -> Result<(), LimitError> {
-        let end = self.encoded.len();
-        if end > MAX_TEXT_BYTES {
-            return Err(LimitError::Length);
-        }
+    ) {
         let (start, condition_at, end) = (start as u16, (start + field) as u16, end as u16);
         self.marks.push(Mark { start, condition_at, end, condition, last, plain });
-        Ok(())
     }
 
     fn check_counts(&self) -> Result<(), LimitError> {
@@ -262,6 +244,11 @@ impl Text {
         }
         Ok(())
     }
+}
+
+/// The text, unless it is too long.
+fn bounded(text: &str) -> Result<&str, LimitError> {
+    if text.len() > MAX_TEXT_BYTES { Err(LimitError::Length) } else { Ok(text) }
 }
 
 impl Mark {
