@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::line::{Draft, Kind, Outcome, Position, Subject};
+use super::line::{Draft, INTENT, Kind, Outcome, Position, Subject, write_number};
 use super::writer::{Queue, Weight};
 use crate::metrics::METRICS;
 
@@ -18,7 +18,7 @@ pub(crate) struct Record {
     class: &'static str,
     /// Whether it is answered only when something happens.
     waits: bool,
-    members: String,
+    members: Vec<u8>,
     /// Where its intent stands, where it has one.
     intent: Option<Position>,
     outcome: Option<Outcome>,
@@ -32,7 +32,7 @@ impl Record {
         queue: Arc<Queue>,
         weight: Weight,
         subject: &Subject<'_>,
-        members: String,
+        members: Vec<u8>,
         intent: Option<Position>,
     ) -> Self {
         let (begun, class) = (subject.begun, subject.class.unwrap_or_default());
@@ -69,18 +69,22 @@ impl Drop for Record {
         let outcome = self.outcome.unwrap_or(Outcome::Unknown(None));
         let kind = match (self.intent, outcome) {
             (Some(intent), _) => {
-                members.push_str(&format!(",\"intent\":{}", intent.seq));
+                members.extend_from_slice(INTENT);
+                write_number(intent.seq, &mut members);
                 Kind::Outcome
             }
             (None, Outcome::Refused(..)) => Kind::Refusal,
             (None, _) => Kind::Call,
         };
-        members.push_str(&outcome.members());
+        outcome.write(&mut members);
         let (took, bytes) = (self.begun.elapsed(), self.bytes);
         METRICS.call(self.class, outcome.name(), (!self.waits).then_some(took));
-        let microseconds = took.as_micros();
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(class = self.class, outcome = outcome.name(), microseconds, bytes, "call ended");
-        members.push_str(&format!(",\"duration_us\":{microseconds},\"bytes\":{bytes}"));
+        members.extend_from_slice(b",\"duration_us\":");
+        write_number(microseconds, &mut members);
+        members.extend_from_slice(b",\"bytes\":");
+        write_number(bytes, &mut members);
         self.queue.note(Draft::now(kind, members), self.weight);
     }
 }

@@ -22,7 +22,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 fn notes(count: usize) -> Vec<Draft> {
-    (0..count).map(|n| Draft::now(Kind::Note, format!(",\"why\":\"line {n}\""))).collect()
+    (0..count).map(|n| Draft::now(Kind::Note, format!(",\"why\":\"line {n}\"").into())).collect()
 }
 
 fn append(log: &mut Log, drafts: &[Draft]) -> Position {
@@ -378,14 +378,15 @@ fn a_million_lines_are_searched() {
     let path = directory();
     let key = AuditKey::new(&[1; 32]);
     let (mut log, _) = Log::open(path.path(), FRESH, Keeping { file_size: FILE_SIZE, files: None }).unwrap();
-    let members: Vec<String> = (0..1000)
+    let members: Vec<Vec<u8>> = (0..1000)
         .map(|n| {
             let params = key.params(&json::parse(&format!("[\"label {n}\",{n}]")).unwrap());
             let peer = format!("02{n:064}");
             let method = if n % 10 == 0 { "pay" } else { "listinvoices" };
-            subject(n, method, &peer, params).members()
-                + &Outcome::Done.members()
-                + ",\"duration_us\":5,\"bytes\":9"
+            let mut members = subject(n, method, &peer, params).members();
+            Outcome::Done.write(&mut members);
+            members.extend_from_slice(b",\"duration_us\":5,\"bytes\":9");
+            members
         })
         .collect();
     let mut at = 0;
