@@ -195,10 +195,13 @@ impl Node {
             true => (&self.waits, "waits_at_the_node"),
             false => (&self.calls, "calls_at_the_node"),
         };
-        let slot = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(slots).acquire_owned())
-            .await
-            .map_err(|_| CallError::Busy(limit))?
-            .map_err(|_| CallError::Busy(limit))?;
+        let slot = match Arc::clone(slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(slots).acquire_owned())
+                .await
+                .map_err(|_| CallError::Busy(limit))?
+                .map_err(|_| CallError::Busy(limit))?,
+        };
         let id = format!("\"rw#{}\"", self.next_id.fetch_add(1, Ordering::Relaxed));
         let mut request = Vec::with_capacity(64 + permit.command().len());
         request.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");

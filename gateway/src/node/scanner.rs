@@ -7,6 +7,7 @@
 mod blocks;
 
 use memchr::memchr3;
+use smallvec::SmallVec;
 
 use blocks::{BLOCK, is_scalar};
 
@@ -15,6 +16,9 @@ const MAX_DEPTH: usize = 512;
 
 /// Longest id token a node may answer with; ours are shorter.
 const MAX_ID: usize = 32;
+
+/// As much of an outermost key as tells it apart from `id`, in bytes.
+const KEY: usize = 4;
 
 /// The reply is not the JSON object that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,12 +39,12 @@ pub(super) struct Scanner {
     token: String,
     mode: Mode,
     /// Open brackets, outermost first.
-    open: Vec<u8>,
+    open: SmallVec<[u8; 16]>,
     /// Whether the next string of the outermost object is a key.
     key_next: bool,
-    /// The outermost key being read or read last, cut to a length that tells it apart from `id`.
-    key: Vec<u8>,
-    id: Vec<u8>,
+    /// The outermost key being read or read last, cut to its first bytes.
+    key: SmallVec<[u8; KEY]>,
+    id: SmallVec<[u8; MAX_ID]>,
     id_found: bool,
 }
 
@@ -67,10 +71,10 @@ impl Scanner {
             expected,
             token,
             mode: Mode::Start,
-            open: Vec::new(),
+            open: SmallVec::new(),
             key_next: false,
-            key: Vec::new(),
-            id: Vec::new(),
+            key: SmallVec::new(),
+            id: SmallVec::new(),
             id_found: false,
         }
     }
@@ -80,6 +84,7 @@ impl Scanner {
     pub(super) fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Malformed> {
         // `input[run..at]` is read and not yet copied; up to `slow` bytes are read one by one.
         let (mut run, mut at, mut slow) = (0, 0, 0);
+        out.reserve(input.len() + self.token.len());
         while let Some(&byte) = input.get(at) {
             if at >= slow
                 && self.is_inside_result()
@@ -103,7 +108,7 @@ impl Scanner {
                         at += 1;
                         run = at;
                     }
-                    b':' if self.open.len() == 1 && self.key == b"id" => {
+                    b':' if self.open.len() == 1 && self.key[..] == *b"id" => {
                         at += 1;
                         out.extend_from_slice(&input[run..at]);
                         self.mode = Mode::IdStart;
@@ -151,7 +156,7 @@ impl Scanner {
                     at += self.id_byte(byte)?;
                     run = at;
                     if self.mode == Mode::Structure {
-                        if self.id_found || self.id != self.expected.as_bytes() {
+                        if self.id_found || self.id[..] != *self.expected.as_bytes() {
                             return Err(Malformed::WrongId);
                         }
                         self.id_found = true;
@@ -227,7 +232,7 @@ impl Scanner {
             b'\n' => return Err(Malformed::NotAnObject),
             _ => {
                 self.mode = Mode::Key(byte == b'\\' && !escaped);
-                if self.key.len() < 4 {
+                if self.key.len() < KEY {
                     self.key.push(byte);
                 }
             }
