@@ -149,7 +149,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
                 continue;
             }
         };
-        let span = tracing::info_span!("connection", address = Empty, peer = Empty);
+        let span = tracing::debug_span!("connection", address = Empty, peer = Empty);
         if !proxied {
             span.record("address", display(address));
         }
