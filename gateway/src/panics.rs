@@ -1,6 +1,6 @@
 //! Panics, told of and counted: none is meant to be reachable, and none may pass unnoticed.
 //!
-//! A panic ends the one task it happens in, a connection or a call, and nothing else.
+//! A panic ends the one connection or call it happens in, and nothing else.
 
 use std::panic::{self, Location};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,17 +4,16 @@
 //! those who share them is run in many orders ([`in_many_orders`]).
 
 #[cfg(not(test))]
-pub(crate) use std::sync::{Mutex, atomic::AtomicUsize};
+pub(crate) use std::sync::Mutex;
 #[cfg(not(test))]
 pub(crate) use tokio::sync::Notify;
 
 #[cfg(test)]
-pub(crate) use modelled::{AtomicUsize, Mutex, Notify, in_many_orders};
+pub(crate) use modelled::{Mutex, Notify, in_many_orders};
 
 #[cfg(test)]
 mod modelled {
     use std::cell::Cell;
-    use std::sync::atomic::Ordering;
     use std::sync::{LockResult, MutexGuard, TryLockError};
 
     use shuttle::scheduler::RandomScheduler;
@@ -93,31 +92,6 @@ mod modelled {
         pub(crate) fn notified(&self) -> Notified<'_> {
             step();
             self.0.notified()
-        }
-    }
-
-    #[derive(Debug, Default)]
-    pub(crate) struct AtomicUsize(std::sync::atomic::AtomicUsize);
-
-    impl AtomicUsize {
-        pub(crate) fn load(&self, order: Ordering) -> usize {
-            step();
-            self.0.load(order)
-        }
-
-        pub(crate) fn fetch_sub(&self, less: usize, order: Ordering) -> usize {
-            step();
-            self.0.fetch_sub(less, order)
-        }
-
-        pub(crate) fn fetch_update(
-            &self,
-            set: Ordering,
-            fetch: Ordering,
-            update: impl FnMut(usize) -> Option<usize>,
-        ) -> Result<usize, usize> {
-            step();
-            self.0.fetch_update(set, fetch, update)
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use runeward_policy::{MasterSecret, Refusal, Rune, evaluate};
-use tokio::sync::watch;
 
 use super::check::Check;
 use super::clock::Clock;
@@ -12,6 +11,7 @@ use super::limits::UnderWay;
 use super::quotas::Buckets;
 use super::runes::{Count, Denied};
 use super::uses::Uses;
+use crate::shutdown::Signal;
 use crate::store::{Ranges, Used};
 use crate::sync::Mutex;
 
@@ -33,7 +33,7 @@ pub(crate) struct InUse {
     pub(super) name: Option<String>,
     pub(super) under_way: UnderWay,
     spent: Mutex<Spent>,
-    revoked: watch::Sender<bool>,
+    revoked: Signal,
 }
 
 /// What the calls under a unique id have used, as limits read it: the next one is judged by what the
@@ -91,13 +91,12 @@ impl InUse {
     }
 
     pub(super) fn is_revoked(&self) -> bool {
-        *self.revoked.borrow()
+        self.revoked.is_given()
     }
 
     /// Returns once the unique id is revoked.
     pub(crate) async fn revoked(&self) {
-        // The sender cannot go while it is borrowed.
-        let _ = self.revoked.subscribe().wait_for(|revoked| *revoked).await;
+        self.revoked.given().await;
     }
 }
 
@@ -160,7 +159,7 @@ impl Standing {
             self.forgotten += 1;
         }
         let new = || {
-            let (under_way, revoked) = (UnderWay::default(), watch::Sender::new(false));
+            let (under_way, revoked) = Default::default();
             Arc::new(InUse { unique_id, name, under_way, spent: Mutex::new(spent), revoked })
         };
         Arc::clone(self.in_use.entry(unique_id).or_insert_with(new))
@@ -171,7 +170,7 @@ impl Standing {
         self.in_use.retain(|id, in_use| {
             let lives = !revoked.contains(*id);
             if !lives {
-                in_use.revoked.send_replace(true);
+                in_use.revoked.give();
             }
             lives
         });
@@ -180,9 +179,7 @@ impl Standing {
 
     /// Takes over another secret, or none: every rune made from the last one is dead.
     pub(super) fn change_secret(&mut self, secret: Option<(MasterSecret, String)>, revoked: Ranges) {
-        self.in_use.drain().for_each(|(_, in_use)| {
-            in_use.revoked.send_replace(true);
-        });
+        self.in_use.drain().for_each(|(_, in_use)| in_use.revoked.give());
         let (master, fingerprint) = secret.unzip();
         self.master = master;
         self.fingerprint = fingerprint.unwrap_or_default();
@@ -242,7 +239,7 @@ mod tests {
             let master = MasterSecret::new(&[7; 32]).unwrap();
             let rune = master.issue(1, &parse_restrictions("quota=2/day").unwrap()).unwrap();
             let spent = Spent { last_used: None, buckets: Some(Buckets::default()) };
-            let (under_way, revoked) = (UnderWay::default(), watch::Sender::new(false));
+            let (under_way, revoked) = Default::default();
             let in_use = InUse { unique_id: 1, name: None, under_way, spent: Mutex::new(spent), revoked };
             let in_use = HashMap::from([(1, Arc::new(in_use))]);
             let standing = Standing { master: Some(master), in_use, ..Standing::default() };

@@ -17,7 +17,7 @@ use crate::gate::audit::Record;
 use crate::gate::{Accepted, Decision, Failure, Look, Permit, Wait};
 use crate::metrics::{Held, METRICS};
 use crate::node::{CallError, Reply};
-use crate::shutdown::Shutdown;
+use crate::shutdown::Signal;
 
 /// Longest reply of the node that is read whole, in bytes: many times what it tells of one peer.
 const MAX_WHOLE: usize = 1024 * 1024;
@@ -27,24 +27,27 @@ const SLOW: Duration = Duration::from_millis(100);
 
 /// A call of one peer.
 pub(super) struct Call {
-    pub(super) id: RequestId,
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) shared: Arc<Shared>,
-    /// The peer's node id, 66 hex digits.
-    pub(super) peer: Arc<str>,
-    pub(super) address: IpAddr,
-    /// The runes that were good on the connection.
-    pub(super) accepted: Arc<Accepted>,
-    /// The connection's calls that wait for something to happen.
-    pub(super) waits: Arc<Waits>,
-    /// Whether no rune has been good on the connection yet.
-    pub(super) stranger: bool,
-    /// The connection is closing: the call must end.
-    pub(super) abandoned: Shutdown,
+    id: RequestId,
+    caller: Arc<Caller>,
     /// Whether a part of its reply is sent.
-    pub(super) begun: bool,
+    begun: bool,
     /// What is recorded of it, once it has been decided upon.
-    pub(super) record: Option<Record>,
+    record: Option<Record>,
+}
+
+/// What all calls of one connection work with.
+pub(super) struct Caller {
+    /// The peer's node id, 66 hex digits.
+    pub(super) name: String,
+    pub(super) address: IpAddr,
+    pub(super) outbox: Outbox,
+    /// The runes that were good here.
+    pub(super) accepted: Accepted,
+    /// Those of its calls that wait for something to happen.
+    pub(super) waits: Waits,
+    /// The connection is closing: its calls must end.
+    pub(super) abandoned: Signal,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// How a call ended.
@@ -59,6 +62,10 @@ pub(super) enum End {
 }
 
 impl Call {
+    pub(super) fn new(id: RequestId, caller: Arc<Caller>) -> Self {
+        Self { id, caller, begun: false, record: None }
+    }
+
     /// Works on the request until it is answered.
     pub(super) async fn run(mut self, request: Taken) -> End {
         let _under_way = Held::new(&METRICS.calls_under_way);
@@ -66,17 +73,18 @@ impl Call {
             Ok(request) => request,
             Err(over) => return self.answer(&over.reply()).await,
         };
-        if self.stranger {
+        let Caller { name, address, accepted, waits, shared, .. } = &*self.caller;
+        let stranger = !accepted.any();
+        if stranger {
             // What others have to do goes first.
             yield_now().await;
         }
-        let gate = &self.shared.gate;
-        let (decision, record) = gate.decide(&request, &self.peer, self.address, &self.accepted).await;
+        let (decision, record) = shared.gate.decide(&request, name, *address, accepted).await;
         self.record = Some(record);
         drop(request);
-        if self.stranger {
+        if stranger {
             // It may be none any more.
-            self.waits.make_room();
+            waits.make_room();
         }
         let (ended, id) = match &decision {
             Decision::Answer(reply) => return self.answer(reply).await,
@@ -96,19 +104,21 @@ impl Call {
 
     /// Passes the command to the node and its reply to the peer, part by part.
     async fn forward(&mut self, permit: &Permit) -> Result<End, Failure> {
-        let _place = permit.waits().then(|| self.waits.begin(&self.shared.limits)).transpose()?;
+        let caller = Arc::clone(&self.caller);
+        let Caller { waits, abandoned, shared, .. } = &*caller;
+        let _place = permit.waits().then(|| waits.begin(&shared.limits)).transpose()?;
         let mut reply = tokio::select! {
             // Looked at first: a command that has been sent is never said not to have been.
             biased;
-            reply = self.shared.node.call(permit) => reply?,
-            () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+            reply = shared.node.call(permit) => reply?,
+            () = abandoned.given() => return Err(Failure::shutting_down()),
         };
         let mut part = Vec::new();
         loop {
             let next = tokio::select! {
                 biased;
                 next = reply.next(&mut part) => next,
-                () = self.abandoned.begun() => Err(CallError::Lost("the connection is closing".to_owned())),
+                () = abandoned.given() => Err(CallError::Lost("the connection is closing".to_owned())),
             };
             let last = next?;
             while part.len() > MAX_PART {
@@ -122,7 +132,7 @@ impl Call {
                 reply.finish();
                 if permit.changes_runes() {
                     // Before the client knows that it is done, so that its next call finds it done.
-                    self.shared.node.refresh().await;
+                    shared.node.refresh().await;
                 }
                 return Ok(self.end(&part).await);
             }
@@ -131,10 +141,12 @@ impl Call {
 
     /// Waits for what the gate waits for.
     async fn wait(&mut self, wait: &Wait) -> Result<End, Failure> {
-        let _place = self.waits.begin(&self.shared.limits)?;
+        let caller = Arc::clone(&self.caller);
+        let Caller { waits, abandoned, shared, .. } = &*caller;
+        let _place = waits.begin(&shared.limits)?;
         let reply = tokio::select! {
-            reply = self.shared.gate.wait(wait) => reply?,
-            () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+            reply = shared.gate.wait(wait) => reply?,
+            () = abandoned.given() => return Err(Failure::shutting_down()),
         };
         Ok(self.answer(&reply).await)
     }
@@ -150,17 +162,18 @@ impl Call {
 
     /// The node's whole reply, where it is a short one.
     async fn whole(&mut self, permit: &Permit) -> Result<Vec<u8>, Failure> {
+        let Caller { abandoned, shared, .. } = &*self.caller;
         let mut reply = tokio::select! {
             biased;
-            reply = self.shared.node.call(permit) => reply?,
-            () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+            reply = shared.node.call(permit) => reply?,
+            () = abandoned.given() => return Err(Failure::shutting_down()),
         };
         let mut whole = Vec::new();
         loop {
             let last = tokio::select! {
                 biased;
                 next = reply.next(&mut whole) => next?,
-                () = self.abandoned.begun() => return Err(Failure::shutting_down()),
+                () = abandoned.given() => return Err(Failure::shutting_down()),
             };
             if whole.len() > MAX_WHOLE {
                 return Err(Failure::busy("reply_memory", RETRY_AFTER));
@@ -210,7 +223,7 @@ impl Call {
         if let Some(record) = &mut self.record {
             record.replied(part);
         }
-        self.outbox.reply(self.id, part, last).await
+        self.caller.outbox.reply(self.id, part, last).await
     }
 }
 

@@ -1,7 +1,6 @@
 //! How fast one connection may ask, and how many of its calls may wait for something to happen.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::time::sleep;
 
@@ -9,7 +8,6 @@ use super::RETRY_AFTER;
 use crate::config::{Limit, Limits};
 use crate::gate::Failure;
 use crate::rate::Rate;
-use crate::sync::{AtomicUsize, Notify};
 
 /// A pong counts once more for each of so many bytes.
 const PONG_UNIT: u16 = 1024;
@@ -31,11 +29,12 @@ pub(super) struct Flow {
 #[derive(Default)]
 pub(super) struct Waits {
     under_way: AtomicUsize,
-    room: Notify,
+    /// Whether room was made since somebody last asked.
+    room: AtomicBool,
 }
 
 /// The place of one of them; dropped when it ends.
-pub(super) struct Place(Arc<Waits>);
+pub(super) struct Place<'a>(&'a Waits);
 
 impl Flow {
     pub(super) fn new(limits: &Limits) -> Self {
@@ -92,13 +91,13 @@ impl Flow {
 
 impl Waits {
     /// A place among them; an error where all are taken.
-    pub(super) fn begin(self: &Arc<Self>, limits: &Limits) -> Result<Place, Failure> {
+    pub(super) fn begin(&self, limits: &Limits) -> Result<Place<'_>, Failure> {
         let most = limits.waits_per_connection.most();
         let one_more = |under_way| (under_way < most).then_some(under_way + 1);
         match self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => {
                 self.make_room();
-                Ok(Place(Arc::clone(self)))
+                Ok(Place(self))
             }
             Err(_) => Err(Failure::busy("waits_per_connection", RETRY_AFTER)),
         }
@@ -111,57 +110,17 @@ impl Waits {
 
     /// Says that there may be room for one more call.
     pub(super) fn make_room(&self) {
-        self.room.notify_one();
+        self.room.store(true, Ordering::Relaxed);
     }
 
-    /// Returns once there may be. Cancel-safe.
-    pub(super) async fn room(&self) {
-        self.room.notified().await;
+    /// Whether that was said since this was last asked.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.swap(false, Ordering::Relaxed)
     }
 }
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use shuttle::future::spawn;
-
-    use super::*;
-    use crate::shutdown;
-    use crate::sync::in_many_orders;
-
-    /// The connection learns of every call that begins to wait, and there are never more than may be.
-    #[test]
-    fn a_wait_that_begins_is_noticed() {
-        in_many_orders(async || {
-            let limits = Limits { waits_per_connection: "2".parse().unwrap(), ..Limits::default() };
-            let waits = Arc::new(Waits::default());
-            let (happens, happened) = shutdown::pair();
-            let call = |_| {
-                let (waits, mut happened) = (Arc::clone(&waits), happened.clone());
-                spawn(async move {
-                    let Ok(_place) = waits.begin(&limits) else { return false };
-                    happened.begun().await;
-                    true
-                })
-            };
-            let calls: Vec<_> = (0..3).map(call).collect();
-            while waits.under_way() < 2 {
-                waits.begun().await;
-            }
-            assert_eq!(waits.under_way(), 2);
-            happens.pull();
-            let mut waited = 0;
-            for call in calls {
-                waited += usize::from(call.await.unwrap());
-            }
-            assert!((2..=3).contains(&waited), "{waited} waited");
-            assert_eq!(waits.under_way(), 0);
-        });
     }
 }

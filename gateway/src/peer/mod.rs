@@ -20,14 +20,20 @@ mod outbox;
 mod requests;
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use runeward_noise::{Identity, NodeId, Reader};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
-use tokio::task::{JoinError, JoinSet, yield_now};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -36,8 +42,8 @@ use crate::config::Limits;
 use crate::gate::{Accepted, Failure, Gate};
 use crate::metrics::METRICS;
 use crate::node::Node;
-use crate::shutdown::{self, Shutdown, Trigger};
-use call::{Call, End};
+use crate::shutdown::{Shutdown, Signal};
+use call::{Call, Caller, End};
 use flow::{Flow, Waits};
 use heard::{Heard, hear, refuse};
 use messages::{InitFault, Message, RequestId};
@@ -88,27 +94,28 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Box<Peer<S>>, runeward_noise::Error> {
     let (node_id, transport) = runeward_noise::accept(&mut stream, &shared.identity).await?;
     let (reading, writing) = tokio::io::split(stream);
-    let (abandon, abandoned) = shutdown::pair();
     Ok(Box::new(Peer {
         reader: Reader::new(reading, transport.opener),
         drain: Drain::new(writing),
-        outbox: Arc::new(Outbox::new(transport.sealer)),
+        caller: Arc::new(Caller {
+            name: node_id.to_string(),
+            address,
+            outbox: Outbox::new(transport.sealer),
+            accepted: Accepted::default(),
+            waits: Waits::default(),
+            abandoned: Signal::default(),
+            shared: Arc::clone(&shared),
+        }),
         node_id,
-        name: node_id.to_string().into(),
         requests: Requests::new(shared.limits.requests_begun_per_connection.most()),
         outgoing: None,
         share: Share::new(Arc::clone(&shared.requests), address),
         waiting: VecDeque::new(),
         under_way: HashMap::new(),
-        calls: JoinSet::new(),
-        accepted: Arc::default(),
+        calls: FuturesUnordered::new(),
         flow: Flow::new(&shared.limits),
-        waits: Arc::default(),
         trusted: false,
         lost_a_rune: false,
-        abandon,
-        abandoned,
-        shared,
     }))
 }
 
@@ -116,10 +123,8 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 pub(crate) struct Peer<S> {
     reader: Reader<ReadHalf<S>>,
     drain: Drain<WriteHalf<S>>,
-    outbox: Arc<Outbox>,
+    caller: Arc<Caller>,
     node_id: NodeId,
-    /// The node id as text, which every call reads.
-    name: Arc<str>,
     requests: Requests,
     share: Share,
     /// What the last message must be answered with before the next is read.
@@ -129,20 +134,12 @@ pub(crate) struct Peer<S> {
     /// The calls under way, with the bytes of their requests, which are counted until they are answered: what waits
     /// for the node still holds them. Of two requests with one id the second waits for the first.
     under_way: HashMap<RequestId, usize>,
-    calls: JoinSet<(RequestId, End)>,
-    /// Those of them that wait for something to happen.
-    waits: Arc<Waits>,
+    calls: FuturesUnordered<BoxFuture<'static, (RequestId, End)>>,
     flow: Flow,
-    /// The runes that were good on this connection.
-    accepted: Arc<Accepted>,
-    /// Whether any was, when calls were last started.
+    /// Whether any rune was good here, when calls were last started.
     trusted: bool,
     /// Whether a call ended because its rune was revoked.
     lost_a_rune: bool,
-    /// Ends the calls under way.
-    abandon: Trigger,
-    abandoned: Shutdown,
-    shared: Arc<Shared>,
 }
 
 /// Why a connection ends.
@@ -194,8 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Exchanges `init`. Ours follows the handshake at once: clients wait for it before they speak.
     async fn greet(&mut self) -> Result<(), Closed> {
-        self.outbox.message(&messages::OUR_INIT).await?;
-        self.drain.flush(&self.outbox).await?;
+        self.caller.outbox.message(&messages::OUR_INIT).await?;
+        self.drain.flush(&self.caller.outbox).await?;
         timeout(INIT_TIMEOUT, async {
             loop {
                 let message = self.reader.next().await?.ok_or(Closed::ByPeer)?;
@@ -262,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Whether a rune was revoked here under a call, and no other stands that would serve the peer.
     fn is_done(&self) -> bool {
-        self.lost_a_rune && self.is_idle() && !self.accepted.any_live()
+        self.lost_a_rune && self.is_idle() && !self.caller.accepted.any_live()
     }
 
     /// Whether nothing is under way and nothing waits.
@@ -273,7 +270,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// Waits for whatever comes first. The peer's next message is read only when its last one is
     /// answered; calls go on and replies are written all the while. Cancel-safe.
     async fn next_event(&mut self) -> Result<Event, Closed> {
+        let caller = &self.caller;
         tokio::select! {
+            // What seals comes before what writes, so that all of it goes out together.
+            biased;
+            sent = caller.outbox.message(self.outgoing.as_deref().unwrap_or_default()), if self.outgoing.is_some() => {
+                sent?;
+                self.outgoing = None;
+                Ok(Event::Sent)
+            }
+            Some((id, end)) = self.calls.next(), if !self.calls.is_empty() => self.note_end(id, end),
+            () = ready_if(|| caller.waits.has_room()) => Ok(Event::Room),
+            error = self.drain.run(&caller.outbox) => Err(error.into()),
             message = self.reader.next(), if self.outgoing.is_none() && !self.flow.rests() => {
                 let message = message?.ok_or(Closed::ByPeer)?;
                 METRICS.received.inc_by((message.len() + OVERHEAD) as u64);
@@ -285,7 +293,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     Message::Ping(Some(zeros)) => self.flow.ping(*zeros),
                     _ => self.flow.message(),
                 }
-                let full = self.waiting.len() >= self.shared.limits.requests_waiting_per_connection.most();
+                let full = self.waiting.len() >= caller.shared.limits.requests_waiting_per_connection.most();
                 let room = || match full {
                     true => Err(Failure::busy("requests_waiting_per_connection", RETRY_AFTER)),
                     false => self.flow.call(),
@@ -300,53 +308,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     }
                 }
             }
-            sent = self.outbox.message(self.outgoing.as_deref().unwrap_or_default()), if self.outgoing.is_some() => {
-                sent?;
-                self.outgoing = None;
-                Ok(Event::Sent)
-            }
             () = self.flow.rest(), if self.flow.rests() => Ok(Event::Room),
-            () = self.waits.room(), if !self.calls.is_empty() => Ok(Event::Room),
-            error = self.drain.run(&self.outbox) => Err(error.into()),
-            Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => self.note_end(ended),
         }
     }
 
     /// Starts the calls whose turn has come: a stranger's one by one, until one has shown a good rune.
     fn start_calls(&mut self) {
-        self.trusted = self.trusted || self.accepted.any();
-        let most = if self.trusted { self.shared.limits.calls_per_connection.most() } else { 1 };
-        while self.under_way.len().saturating_sub(self.waits.under_way()) < most {
+        let Caller { accepted, waits, shared, .. } = &*self.caller;
+        self.trusted = self.trusted || accepted.any();
+        let most = if self.trusted { shared.limits.calls_per_connection.most() } else { 1 };
+        while self.under_way.len().saturating_sub(waits.under_way()) < most {
             let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains_key(id));
             let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };
             self.under_way.insert(id, request.as_ref().map_or(0, Vec::len));
-            let call = Call {
-                id,
-                outbox: Arc::clone(&self.outbox),
-                shared: Arc::clone(&self.shared),
-                peer: Arc::clone(&self.name),
-                address: self.share.address(),
-                accepted: Arc::clone(&self.accepted),
-                waits: Arc::clone(&self.waits),
-                stranger: !self.trusted,
-                abandoned: self.abandoned.clone(),
-                begun: false,
-                record: None,
-            };
+            let call = Call::new(id, Arc::clone(&self.caller));
             let span = tracing::debug_span!(
                 "call",
                 id = format_args!("{:016x}", u64::from_be_bytes(id)),
                 method = Empty,
                 rune = Empty
             );
-            self.calls.spawn(async move { (id, call.run(request).await) }.instrument(span));
+            // One that panics is cut; the others still end as they should.
+            let ended = AssertUnwindSafe(call.run(request).instrument(span)).catch_unwind();
+            self.calls.push(Box::pin(async move { (id, ended.await.unwrap_or(End::Cut)) }));
         }
     }
 
-    fn note_end(&mut self, ended: Result<(RequestId, End), JoinError>) -> Result<Event, Closed> {
-        match ended {
-            Ok((_, End::Cut)) | Err(_) => Err(Closed::CutReply),
-            Ok((id, end)) => {
+    fn note_end(&mut self, id: RequestId, end: End) -> Result<Event, Closed> {
+        match end {
+            End::Cut => Err(Closed::CutReply),
+            end => {
                 self.lost_a_rune |= end == End::Revoked;
                 self.share.give_back(self.under_way.remove(&id).unwrap_or_default());
                 Ok(Event::CallEnded)
@@ -381,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// Ends what is left, with an error reply for each request, so that no client waits for ever.
     /// Then, between whole messages, the stream ends.
     async fn close(&mut self, closed: &Closed) -> Result<(), Closed> {
-        self.abandon.pull();
+        self.caller.abandoned.give();
         let mut answers: Vec<Vec<u8>> = self.outgoing.take().into_iter().collect();
         answers.extend(self.waiting.drain(..).map(|(id, request)| refuse(id, &request)));
         if let Closed::Warned(why) = closed {
@@ -389,17 +380,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         }
         while !self.calls.is_empty() {
             tokio::select! {
-                _ = self.calls.join_next() => {}
-                error = self.drain.run(&self.outbox) => return Err(error.into()),
+                biased;
+                _ = self.calls.next() => {}
+                error = self.drain.run(&self.caller.outbox) => return Err(error.into()),
             }
         }
         for answer in answers {
-            self.drain.flush(&self.outbox).await?;
-            self.outbox.message(&answer).await?;
+            self.drain.flush(&self.caller.outbox).await?;
+            self.caller.outbox.message(&answer).await?;
         }
-        self.drain.flush(&self.outbox).await?;
+        self.drain.flush(&self.caller.outbox).await?;
         Ok(self.drain.close().await?)
     }
+}
+
+/// Ready once this holds when the task next looks.
+async fn ready_if(mut holds: impl FnMut() -> bool) {
+    poll_fn(|_| if holds() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// What happened on a connection.

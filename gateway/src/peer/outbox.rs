@@ -1,13 +1,18 @@
 //! What is to be sent to a peer: sealed in order, written in batches.
 
-use std::sync::PoisonError;
+use std::future::poll_fn;
+use std::io;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use runeward_noise::{Error, Sealer};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use super::messages::{REPLY_LAST, REPLY_MORE, RequestId};
 use crate::metrics::METRICS;
-use crate::sync::{Mutex, Notify};
 
 /// Longest part of a reply, in bytes of JSON; the size a node uses.
 pub(super) const MAX_PART: usize = 65_000;
@@ -21,11 +26,10 @@ const HIGHEST_WATER: usize = 2 * HIGH_WATER;
 
 const _: () = assert!(HIGH_WATER + MAX_PART + 64 < HIGHEST_WATER);
 
-/// Messages for one peer, from all the tasks that serve it.
+/// Messages for one peer, from all its calls. They live in the one task that also writes them: whatever it has them
+/// seal it looks for afterwards, so that nobody has to wake it.
 pub(super) struct Outbox {
     sealed: Mutex<Sealed>,
-    /// Something is there to be written.
-    ready: Notify,
     /// Room has been made.
     room: Notify,
 }
@@ -33,6 +37,8 @@ pub(super) struct Outbox {
 struct Sealed {
     sealer: Sealer,
     bytes: Vec<u8>,
+    /// Whether anybody waits for room.
+    full: bool,
 }
 
 /// Writes an outbox to the peer's stream.
@@ -44,8 +50,8 @@ pub(super) struct Drain<W> {
 
 impl Outbox {
     pub(super) fn new(sealer: Sealer) -> Self {
-        let sealed = Mutex::new(Sealed { sealer, bytes: Vec::new() });
-        Self { sealed, ready: Notify::new(), room: Notify::new() }
+        let sealed = Mutex::new(Sealed { sealer, bytes: Vec::new(), full: false });
+        Self { sealed, room: Notify::new() }
     }
 
     /// Sends a part of a reply, at most [`MAX_PART`] bytes, once there is room.
@@ -61,30 +67,31 @@ impl Outbox {
 
     async fn send(&self, parts: &[&[u8]], water: usize) -> Result<(), Error> {
         loop {
+            // Waits from before the look, so that room made in between is not missed.
             let room = self.room.notified();
-            tokio::pin!(room);
-            // Registered before the look, so that room made in between is not missed.
-            room.as_mut().enable();
             {
-                let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut sealed = self.lock();
                 if sealed.bytes.len() < water {
-                    let Sealed { sealer, bytes } = &mut *sealed;
-                    sealer.seal(parts, bytes)?;
-                    break;
+                    let Sealed { sealer, bytes, .. } = &mut *sealed;
+                    return sealer.seal(parts, bytes);
                 }
+                sealed.full = true;
             }
             room.await;
         }
-        self.ready.notify_one();
-        Ok(())
     }
 
-    /// Exchanges what is sealed for the emptied `bytes`; whether there was anything.
-    fn take(&self, bytes: &mut Vec<u8>) -> bool {
-        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut sealed.bytes, bytes);
-        self.room.notify_waiters();
-        !bytes.is_empty()
+    /// What is sealed by now.
+    fn take(&self) -> Vec<u8> {
+        let mut sealed = self.lock();
+        if mem::take(&mut sealed.full) {
+            self.room.notify_waiters();
+        }
+        mem::take(&mut sealed.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sealed> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,41 +100,43 @@ impl<W: AsyncWrite + Unpin> Drain<W> {
         Self { stream, bytes: Vec::new(), written: 0 }
     }
 
-    /// Writes whatever comes; returns only on an error. Cancel-safe.
-    pub(super) async fn run(&mut self, outbox: &Outbox) -> std::io::Error {
-        loop {
-            if let Err(error) = self.flush(outbox).await {
-                return error;
-            }
-            outbox.ready.notified().await;
-        }
+    /// Writes whatever is there each time the task looks; ready only with an error. To be polled after all that may seal.
+    pub(super) async fn run(&mut self, outbox: &Outbox) -> io::Error {
+        poll_fn(|cx| match ready!(self.poll_flush(cx, outbox)) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(error),
+        })
+        .await
     }
 
     /// Writes what there is. Cancel-safe.
-    pub(super) async fn flush(&mut self, outbox: &Outbox) -> std::io::Result<()> {
+    pub(super) async fn flush(&mut self, outbox: &Outbox) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx, outbox)).await
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<io::Result<()>> {
         loop {
             while self.written < self.bytes.len() {
-                match self.stream.write(&self.bytes[self.written..]).await? {
-                    0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                let written = Pin::new(&mut self.stream).poll_write(cx, &self.bytes[self.written..]);
+                match ready!(written)? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     written => {
                         METRICS.sent.inc_by(written as u64);
                         self.written += written;
                     }
                 }
             }
-            self.written = 0;
-            self.bytes.clear();
-            if !outbox.take(&mut self.bytes) {
+            // An idle peer holds no memory.
+            (self.bytes, self.written) = (outbox.take(), 0);
+            if self.bytes.is_empty() {
                 break;
             }
         }
-        // An idle peer holds no memory.
-        self.bytes = Vec::new();
-        self.stream.flush().await
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Tells the peer that nothing more comes.
-    pub(super) async fn close(&mut self) -> std::io::Result<()> {
+    pub(super) async fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
 }
@@ -135,16 +144,10 @@ impl<W: AsyncWrite + Unpin> Drain<W> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::io;
-    use std::pin::Pin;
-    use std::sync::Arc;
-    use std::task::{Context, Poll};
-
+    use futures_util::stream::{FuturesUnordered, StreamExt};
     use runeward_noise::{Identity, Initiator, Reader, Responder, Transport};
-    use shuttle::future::spawn;
 
     use super::*;
-    use crate::sync::in_many_orders;
 
     /// Takes little at once, and every other time makes wait.
     #[derive(Default)]
@@ -186,47 +189,42 @@ mod tests {
         (near, awaiting_three.read_act_three(&act_three).unwrap().1)
     }
 
-    /// Calls that send more than there is room for, beside a task that writes and is interrupted as calls end: every part
-    /// arrives, each call's in their order, and nobody waits for room or for work that is there.
-    #[test]
-    fn nothing_is_lost_and_nobody_waits_for_ever() {
-        const CALLS: u8 = 3;
-        const PARTS: u8 = 2;
-        in_many_orders(async || {
-            let (near, far) = connected();
-            let outbox = Arc::new(Outbox::new(near.sealer));
-            let call = |id: u8| {
-                let outbox = Arc::clone(&outbox);
-                spawn(async move {
-                    for part in 0..PARTS {
-                        outbox.reply([id; 8], &vec![part; MAX_PART], part == PARTS - 1).await.unwrap();
-                    }
-                })
-            };
-            let calls: Vec<_> = (0..CALLS).map(call).collect();
-            let mut drain = Drain::new(Slow::default());
-            outbox.message(b"pong").await.unwrap();
-            for mut call in calls {
-                tokio::select! {
-                    biased;
-                    error = drain.run(&outbox) => panic!("{error}"),
-                    done = &mut call => done.unwrap(),
-                }
+    /// Calls that send more than there is room for, beside a stream that takes little: every part arrives, each call's in
+    /// their order, and nobody waits for room that was made.
+    #[tokio::test]
+    async fn nothing_is_lost_and_nobody_waits_for_ever() {
+        const CALLS: u8 = 16;
+        const PARTS: u8 = 4;
+        let (near, far) = connected();
+        let outbox = Outbox::new(near.sealer);
+        let call = async |id: u8| {
+            for part in 0..PARTS {
+                outbox.reply([id; 8], &vec![part; MAX_PART], part == PARTS - 1).await.unwrap();
             }
-            drain.flush(&outbox).await.unwrap();
+        };
+        let mut calls: FuturesUnordered<_> = (0..CALLS).map(call).collect();
+        let mut drain = Drain::new(Slow::default());
+        outbox.message(b"pong").await.unwrap();
+        while !calls.is_empty() {
+            tokio::select! {
+                biased;
+                _ = calls.next() => {}
+                error = drain.run(&outbox) => panic!("{error}"),
+            }
+        }
+        drain.flush(&outbox).await.unwrap();
 
-            let mut reader = Reader::new(drain.stream.wire.as_slice(), far.opener);
-            let (mut pongs, mut next) = (0, [0; CALLS as usize]);
-            while let Some(message) = reader.next().await.unwrap() {
-                if message == b"pong" {
-                    pongs += 1;
-                    continue;
-                }
-                let part = &mut next[usize::from(message[2])];
-                assert!(message.len() == 10 + MAX_PART && message[10..].iter().all(|byte| *byte == *part));
-                *part += 1;
+        let mut reader = Reader::new(drain.stream.wire.as_slice(), far.opener);
+        let (mut pongs, mut next) = (0, [0; CALLS as usize]);
+        while let Some(message) = reader.next().await.unwrap() {
+            if message == b"pong" {
+                pongs += 1;
+                continue;
             }
-            assert_eq!((pongs, next), (1, [PARTS; CALLS as usize]));
-        });
+            let part = &mut next[usize::from(message[2])];
+            assert!(message.len() == 10 + MAX_PART && message[10..].iter().all(|byte| *byte == *part));
+            *part += 1;
+        }
+        assert_eq!((pongs, next), (1, [PARTS; CALLS as usize]));
     }
 }

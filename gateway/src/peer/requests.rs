@@ -135,11 +135,6 @@ impl Share {
         Self { pool, address, trusted: false, held: 0 }
     }
 
-    /// Where the peer is.
-    pub(super) fn address(&self) -> IpAddr {
-        self.address
-    }
-
     /// From now on the connection is one on which a rune was good, or is not.
     pub(super) fn trust(&mut self, trusted: bool) {
         self.trusted = trusted;

@@ -331,7 +331,7 @@ mod tests {
                 let line = draft(lines).members;
                 let mut found = written.iter().enumerate().filter(|(_, written)| **written == line);
                 let (first, again) = (found.next().map(|(at, _)| at), found.next());
-                assert_eq!(again, None, "written twice: {line}");
+                assert_eq!(again, None, "written twice: {lines}");
                 first
             };
             let intents: Vec<_> = (0..CALLERS).filter_map(|name| position(10 + name)).collect();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     /// Writes what comes until the queue is closed, but for the first batch that somebody waits for.
-    async fn write_all(queue: Arc<Queue>) -> Vec<String> {
+    async fn write_all(queue: Arc<Queue>) -> Vec<Vec<u8>> {
         let (mut written, mut fails) = (Vec::new(), true);
         loop {
             queue.due.notified().await;
