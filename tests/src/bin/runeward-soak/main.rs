@@ -12,6 +12,7 @@ use runeward_tests::hostile::{
     Acts, Attack, Http, Parts, Row, Stretch, Target, Tcp, WebSocket, aside, flood, flood_for, spin,
 };
 use runeward_tests::{FakeNode, Gateway, Setup};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How long honest clients work alone before and again after, to be compared with.
 const QUIET: Duration = Duration::from_secs(2);
@@ -82,6 +83,7 @@ impl Args {
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
+    open_as_many_files_as_allowed();
     println!("{}", Row::HEAD);
     let parts = if args.parts.is_empty() { Part::value_variants() } else { &args.parts };
     for part in parts {
@@ -95,6 +97,12 @@ async fn main() {
         }
         println!("{:.0} s", begun.elapsed().as_secs_f64());
     }
+}
+
+/// Each stranger is a file.
+fn open_as_many_files_as_allowed() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
 
 struct Ground {
@@ -242,7 +250,7 @@ async fn mixed(args: &Args) {
     };
     let (attacked, (count, rounds)) = ground.stretch(rounds).await;
     let peak = ground.gateway.peak_memory();
-    let row = Row::new("everything".to_owned(), count, attacked, before, peak);
+    let row = Row::new("everything".to_owned(), count, attacked, before.and(ground.quiet().await), peak);
     println!("{row}");
     row.attacked.tally.assert_whole();
     let mib: Vec<u64> = rounds.iter().map(|bytes| bytes >> 20).collect();
