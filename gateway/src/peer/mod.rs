@@ -330,7 +330,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             );
             // One that panics is cut; the others still end as they should.
             let ended = AssertUnwindSafe(call.run(request).instrument(span)).catch_unwind();
-            self.calls.push(Box::pin(async move { (id, ended.await.unwrap_or(End::Cut)) }));
+            self.calls.push(ended.map(move |ended| (id, ended.unwrap_or(End::Cut))).boxed());
         }
     }
 
