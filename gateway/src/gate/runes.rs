@@ -1,29 +1,25 @@
 //! The runes this gateway honours: its own, which it issues, or its node's.
 
+mod denied;
+mod issuing;
+
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use ring::rand::{SecureRandom, SystemRandom};
-use runeward_policy::{LimitError, MasterSecret, Quota, Restriction, Rune};
+use runeward_policy::{MasterSecret, Rune};
 use tokio::sync::watch;
 
 use super::check::Check;
 use super::clock::Clock;
-use super::grants::Grant;
 use super::in_use::{InUse, Spent, Standing};
-use super::presets::Preset;
 use super::quotas::Buckets;
 use super::uses::Uses;
 use crate::config::Authority;
-use crate::shown::shown;
-use crate::store::{Known, Ranges, RuneRecord, StateDir, Store, StoreError};
+use crate::store::{Known, Ranges, StateDir, Store, StoreError};
 
-/// Unique ids are random in this many bits, so that every JSON reader holds them exactly and a
-/// restored database cannot give an old one out again.
-const UNIQUE_ID_BITS: u32 = 52;
-
-/// The largest unique id there can be.
-pub(crate) const MAX_UNIQUE_ID: u64 = (1 << UNIQUE_ID_BITS) - 1;
+pub(crate) use denied::Denied;
+pub(super) use issuing::random_unique_id;
+pub(crate) use issuing::{CreateError, MAX_UNIQUE_ID, ResolveError, Wanted};
 
 /// How often another process's changes are looked for.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
@@ -47,39 +43,6 @@ pub(crate) struct Runes {
     following: tokio::sync::Mutex<()>,
 }
 
-/// Why a rune does not allow a command.
-#[derive(Debug)]
-pub(crate) enum Denied {
-    /// The node has not been met yet, and the runes are its own.
-    NoSecret,
-    /// No unique id, or none that is a decimal number below 2^63.
-    NoUniqueId,
-    /// Revoked, or derived from one that is.
-    Blacklisted,
-    /// Of a version that is not issued.
-    Version,
-    /// Not derived from the master secret.
-    NotDerived,
-    /// Derived from the master secret, but never issued.
-    Unknown,
-    /// A restriction does not hold.
-    NotPermitted(runeward_policy::Refusal),
-    /// Nor does this one, until one more fits into a bucket.
-    UsedUp {
-        refusal: runeward_policy::Refusal,
-        /// The bucket into which one fits first.
-        quota: Quota,
-        /// Milliseconds from now.
-        retry_after: u64,
-    },
-    /// Whatever the command, a restriction on the time or the caller does not hold.
-    Idle,
-    /// A limit of the gateway's own leaves no room now.
-    Busy { limit: String, wait: Duration },
-    /// Its record cannot be read, or its use not be written.
-    NotRecorded,
-}
-
 /// What a command that is allowed uses of its rune.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
@@ -89,15 +52,6 @@ pub(crate) enum Count {
     Time,
     /// Nothing.
     DryRun,
-}
-
-/// What a rune is to be issued as.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted<'a> {
-    /// All its restrictions, those of the preset among them.
-    pub(crate) restrictions: &'a [Restriction],
-    pub(crate) name: Option<&'a str>,
-    pub(crate) preset: Option<Preset>,
 }
 
 impl Runes {
@@ -254,65 +208,6 @@ impl Runes {
         Err(Denied::Idle)
     }
 
-    /// Issues a rune.
-    pub(crate) async fn create(&self, wanted: Wanted<'_>) -> Result<Grant, CreateError> {
-        loop {
-            let unique_id = random_unique_id()?;
-            let (rune, secret) = self.issue(unique_id, wanted.restrictions)?.ok_or(CreateError::NotOurs)?;
-            let record = RuneRecord {
-                unique_id,
-                name: wanted.name.map(str::to_owned),
-                preset: wanted.preset.map(|preset| preset.name().to_owned()),
-                restrictions: rune.restrictions_text().to_owned(),
-                created_at: self.clock.seconds().cast_signed(),
-                ..RuneRecord::default()
-            };
-            match self.store.insert(&record, &secret).await {
-                Ok(true) => return Ok(Grant { rune, record, revoked: false }),
-                Ok(false) => {}
-                Err(StoreError::SecretChanged) => self.reload().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Every rune issued, oldest first.
-    pub(crate) async fn list(&self) -> Result<Vec<Grant>, StoreError> {
-        self.uses.flush().await;
-        let records = self.store.runes().await?;
-        Ok(records.into_iter().filter_map(|record| self.derive_again(record)).collect())
-    }
-
-    /// Every rune handed out, oldest first: all but those of offers.
-    pub(crate) async fn grants(&self) -> Result<Vec<Grant>, StoreError> {
-        let mut grants = self.list().await?;
-        grants.retain(|grant| !grant.record.is_offer);
-        Ok(grants)
-    }
-
-    /// The rune issued under this name.
-    pub(crate) async fn named(&self, name: &str) -> Result<Option<Grant>, StoreError> {
-        self.uses.flush().await;
-        Ok(self.store.rune_named(name).await?.and_then(|record| self.derive_again(record)))
-    }
-
-    /// The rune issued under this unique id.
-    pub(crate) async fn issued(&self, unique_id: u64) -> Result<Option<Grant>, StoreError> {
-        self.uses.flush().await;
-        Ok(self.store.rune(unique_id).await?.and_then(|record| self.derive_again(record)))
-    }
-
-    /// The unique id that is meant: the one of this name, or the one this number is.
-    pub(crate) async fn resolve(&self, given: &str) -> Result<u64, ResolveError> {
-        if let Ok(unique_id) = given.parse()
-            && self.store.known(unique_id).await?.issued
-        {
-            return Ok(unique_id);
-        }
-        let named = self.store.rune_named(given).await?;
-        named.map(|record| record.unique_id).ok_or_else(|| ResolveError::Unknown(given.to_owned()))
-    }
-
     /// Revokes these unique ids, all or none.
     pub(crate) async fn revoke(&self, unique_ids: &[u64]) -> Result<(), StoreError> {
         self.change_revoked(|revoked| unique_ids.iter().for_each(|id| revoked.insert(*id, *id))).await?;
@@ -392,25 +287,6 @@ impl Runes {
         Ok((known, spent))
     }
 
-    /// A rune and the fingerprint of the secret it is made from.
-    pub(super) fn issue(
-        &self,
-        unique_id: u64,
-        restrictions: &[Restriction],
-    ) -> Result<Option<(Rune, String)>, LimitError> {
-        let standing = self.read();
-        let rune =
-            standing.master.as_ref().map(|master| master.issue(unique_id, restrictions)).transpose()?;
-        Ok(rune.map(|rune| (rune, standing.fingerprint.clone())))
-    }
-
-    fn derive_again(&self, record: RuneRecord) -> Option<Grant> {
-        let restrictions = runeward_policy::parse_restrictions(&record.restrictions).ok()?;
-        let (rune, _) = self.issue(record.unique_id, &restrictions).ok()??;
-        let revoked = self.is_revoked(record.unique_id);
-        Some(Grant { rune, record, revoked })
-    }
-
     /// Takes over what the store holds, where the runes are our own.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
         if self.authority == Authority::Node {
@@ -447,68 +323,4 @@ fn reads_time(rune: &Rune, denied: &Denied) -> bool {
     let (Denied::NotPermitted(refusal) | Denied::UsedUp { refusal, .. }) = denied else { return false };
     let refusing = rune.restrictions().nth(refusal.restriction());
     refusing.is_some_and(|it| it.alternatives().any(|alternative| alternative.field() == "time"))
-}
-
-impl Denied {
-    /// What is wrong, in a word or two.
-    pub(crate) fn in_a_word(&self) -> &'static str {
-        match self {
-            Self::NoSecret => "no secret",
-            Self::NoUniqueId => "no unique id",
-            Self::Blacklisted => "revoked",
-            Self::Version => "version",
-            Self::NotDerived => "not derived",
-            Self::Unknown => "unknown rune",
-            Self::NotPermitted(_) | Self::Idle => "not permitted",
-            Self::UsedUp { .. } => "used up",
-            Self::Busy { .. } => "busy",
-            Self::NotRecorded => "not recorded",
-        }
-    }
-
-    /// What is wrong, in the node's words.
-    pub(crate) fn reason(&self) -> String {
-        match self {
-            Denied::NoSecret => "Not authorized: The node's rune secret is not known yet".to_owned(),
-            Denied::NoUniqueId => {
-                "rune: should have valid numeric unique_id: invalid token (see logs for details)".to_owned()
-            }
-            Denied::Blacklisted => "Not authorized: Blacklisted rune".to_owned(),
-            Denied::Version => "Not authorized: Version mismatch".to_owned(),
-            Denied::NotDerived => "Not authorized: Not derived from master".to_owned(),
-            Denied::Unknown => "Not authorized: Unknown rune".to_owned(),
-            Denied::NotPermitted(refusal) | Denied::UsedUp { refusal, .. } => {
-                format!("Not permitted: {refusal}")
-            }
-            Denied::Busy { limit, .. } => format!("Not permitted: over the limit {limit}"),
-            Denied::Idle => "Not permitted: this rune allows this caller nothing now".to_owned(),
-            Denied::NotRecorded => "Not permitted: its record cannot be read or written".to_owned(),
-        }
-    }
-}
-
-/// Why no rune was issued.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CreateError {
-    #[error("the runes here are the node's own: let the node make one, with its createrune")]
-    NotOurs,
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why it is not known which rune is meant.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ResolveError {
-    #[error("no rune '{}' was made here; see `runeward rune list`", shown(.0))]
-    Unknown(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-pub(super) fn random_unique_id() -> Result<u64, StoreError> {
-    let mut bytes = [0; 8];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
-    Ok(u64::from_le_bytes(bytes) & MAX_UNIQUE_ID)
 }

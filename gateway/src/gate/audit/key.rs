@@ -6,7 +6,8 @@ use std::fmt;
 use memchr::memmem::find;
 use ring::hmac::{Context, HMAC_SHA256, Key};
 
-use super::line::{PARAMS, quoted};
+use super::line::PARAMS;
+use super::text::quoted;
 use crate::gate::json::Json;
 
 /// Most values of one request that are hashed one by one.

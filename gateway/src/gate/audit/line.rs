@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use ring::digest::{Context, SHA256};
 use serde::Deserialize;
 
 use super::key::Fingerprints;
+use super::text::{quoted, write_address, write_hex, write_number, write_string};
 use crate::date;
 
 /// What stands before a line's number; the time always takes 24 bytes.
@@ -302,12 +302,13 @@ impl Outcome {
         out.extend_from_slice(b",\"outcome\":\"");
         out.extend_from_slice(self.name().as_bytes());
         out.push(b'"');
-        // To a vector nothing fails to be written.
         if let Some(code) = code {
-            let _ = write!(out, ",\"code\":{code}");
+            out.extend_from_slice(b",\"code\":");
+            write_number(code, out);
         }
         if let Self::Refused(_, why) = self {
-            let _ = write!(out, ",\"why\":\"{why}\"");
+            out.extend_from_slice(b",\"why\":");
+            write_string(why, out);
         }
     }
 }
@@ -358,71 +359,6 @@ pub(super) fn number_behind(before: &[u8], line: &[u8]) -> Option<u64> {
 fn leading_number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
-}
-
-/// Appends `text` as a JSON string in printable ASCII, whatever is in it.
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    // Most of what is written has nothing to escape.
-    let plain = text.bytes().take_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
-    let (plain, rest) = text.split_at(plain.count());
-    out.extend_from_slice(plain.as_bytes());
-    for c in rest.chars() {
-        match c {
-            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
-            ' '..='~' => out.push(c as u8),
-            _ => {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    out.push(b'"');
-}
-
-/// Appends lower-case hex digits.
-pub(super) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-}
-
-/// Appends decimal digits. Several numbers stand in each line: this takes a fraction of what formatting does.
-pub(super) fn write_number(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return out.extend_from_slice(&digits[first..]);
-        }
-    }
-}
-
-fn write_address(address: IpAddr, out: &mut Vec<u8>) {
-    let IpAddr::V4(address) = address else {
-        let _ = write!(out, "{address}");
-        return;
-    };
-    for (at, octet) in address.octets().into_iter().enumerate() {
-        if at > 0 {
-            out.push(b'.');
-        }
-        write_number(octet.into(), out);
-    }
-}
-
-/// A keyed hash as it stands in a line.
-pub(super) fn quoted(value: &[u8]) -> Vec<u8> {
-    let mut out = vec![b'"'];
-    write_hex(value, &mut out);
-    out.push(b'"');
-    out
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@
 //!
 //! # Layout
 //! - here: what the gate records, and what the owner asks.
-//! - `record`: one request from decision to last byte. `line`: the form of a line. `key`: keyed hashes
-//!   of params.
+//! - `record`: one request from decision to last byte. `line`: the form of a line, `text` of the values in it.
+//!   `key`: keyed hashes of params.
 //! - `writer`: lines gathered and, for intents, awaited. `log`, `files`: the log on disk.
 //! - `chain`, `verify`: whether it is what was written. `search`: lines found again; `method`: over the
 //!   wire.
@@ -29,6 +29,7 @@ mod record;
 mod search;
 #[cfg(test)]
 mod tests;
+mod text;
 mod verify;
 mod writer;
 

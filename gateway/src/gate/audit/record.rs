@@ -4,7 +4,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::line::{Draft, INTENT, Kind, Outcome, Position, Subject, write_number};
+use super::line::{Draft, INTENT, Kind, Outcome, Position, Subject};
+use super::text::write_number;
 use super::writer::{Queue, Weight};
 use crate::metrics::METRICS;
 

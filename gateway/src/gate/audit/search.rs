@@ -13,7 +13,8 @@ use memchr::memmem::{Finder, find};
 
 use super::files::{LogFile, SEGMENT, lines_beginning, whole_lines};
 use super::key::AuditKey;
-use super::line::{INTENT, Link, number_behind, quoted, time_of, write_string};
+use super::line::{INTENT, Link, number_behind, time_of};
+use super::text::{quoted, write_string};
 
 /// Which lines are wanted: those for which all that is given holds.
 #[derive(Clone, Debug, Default)]
