@@ -79,11 +79,12 @@ async fn five(cable: &Cable, gateway: &Gateway, node: &FakeNode, rune: &str) -> 
     clients
 }
 
-/// A gateway that lets five in, and gives up on the silent after four seconds, before a node of which each call takes its time.
+/// A gateway that lets five in, has memory for one long request of a stranger, and gives up on the silent after four seconds;
+/// before a node of which each call takes its time.
 async fn strict(cable: &Cable, node: &FakeNode) -> (Gateway, String) {
     node.on("waitanyinvoice", Answer::Never);
     node.on("listchannels", Answer::Huge(100 << 20));
-    let limits = "[limits]\nconnections = 5\nunacknowledged_seconds = 4\nrequest_memory = 150000\n";
+    let limits = "[limits]\nconnections = 5\nunacknowledged_seconds = 4\nrequest_memory = 300000\n";
     quiet(cable, Setup::fake(node).config(limits)).await
 }
 
