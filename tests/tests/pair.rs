@@ -8,13 +8,16 @@ use runeward_tests::client::identity;
 use runeward_tests::{CliOutput, Client, Gateway, Setup, eventually, runes, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 /// `runeward pair`, with its owner at the keyboard.
 struct Pairing {
     child: Child,
     keyboard: Option<ChildStdin>,
     out: Lines<BufReader<ChildStdout>>,
+    err: ChildStderr,
+    /// What it has said on stderr so far.
+    said: Vec<u8>,
 }
 
 impl Pairing {
@@ -31,7 +34,8 @@ impl Pairing {
             .unwrap();
         let keyboard = child.stdin.take();
         let out = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, keyboard, out }
+        let err = child.stderr.take().unwrap();
+        Self { child, keyboard, out, err, said: Vec::new() }
     }
 
     async fn line(&mut self) -> String {
@@ -46,6 +50,16 @@ impl Pairing {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
+    /// Waits until it says this on stderr.
+    async fn says(&mut self, phrase: &str) {
+        within(phrase, async {
+            while !String::from_utf8_lossy(&self.said).contains(phrase) {
+                assert_ne!(self.err.read_buf(&mut self.said).await.unwrap(), 0, "it ended");
+            }
+        })
+        .await;
+    }
+
     async fn types(&mut self, text: &str) {
         self.keyboard.as_mut().unwrap().write_all(text.as_bytes()).await.unwrap();
     }
@@ -57,9 +71,8 @@ impl Pairing {
 
     /// How it ended: what was on stdout and not read, and all of stderr.
     async fn end(mut self) -> CliOutput {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        let mut said = self.child.stderr.take().unwrap();
-        within("it ends", said.read_to_string(&mut stderr)).await.unwrap();
+        within("it ends", self.err.read_to_end(&mut self.said)).await.unwrap();
+        let (mut stdout, stderr) = (String::new(), String::from_utf8(self.said).unwrap());
         while let Some(line) = self.out.next_line().await.unwrap() {
             stdout.push_str(&line);
             stdout.push('\n');
@@ -124,6 +137,8 @@ async fn a_device_is_paired_at_the_terminal() {
     // The connection lost, it asks again.
     assert_eq!(claim(&gateway, &uri, "phone").await.line(), rune);
 
+    // What is typed before it asks is no answer.
+    pairing.says("Paired: ").await;
     pairing.types("\n").await;
     let end = pairing.end().await;
     assert_eq!((end.code, end.stdout.as_str()), (0, ""), "{end:?}");
