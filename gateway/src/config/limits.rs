@@ -97,7 +97,7 @@ limits! {
     bytes_out_per_second: Limit = Limit::NONE, "bytes/s", "all connections are written later";
     bytes_out_per_second_per_connection: Limit = Limit::NONE, "bytes/s", "the connection is written later";
     requests_begun_per_connection: Limit = Limit::at(1024), "requests", "one more that comes in parts: error 19542";
-    request_memory: Limit = Limit::at(32 << 20), "bytes", "requests until they are answered, above 64 KiB for each connection; half of it is kept for those where a rune was good: error 19542";
+    request_memory: Limit = Limit::at(32 << 20), "bytes", "requests until they are answered, above 64 KiB for each connection; those where no rune was good yet have half of it: error 19542";
     request_memory_per_address: Limit = Limit::at(4 << 20), "bytes", "requests until they are answered, above 64 KiB for each connection: error 19542";
     requests_waiting_per_connection: Limit = Limit::at(4096), "requests", "one more that has to wait its turn: error 19542";
     calls_per_connection: Limit = Limit::at(16), "calls", "more wait their turn, and all but one until a rune is good; those that wait for an event count apart, here and below";

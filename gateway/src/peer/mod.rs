@@ -298,7 +298,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     true => Err(Failure::busy("requests_waiting_per_connection", RETRY_AFTER)),
                     false => self.flow.call(),
                 };
-                self.share.trust(self.trusted);
                 match hear(message, &mut self.requests, &mut self.share, room)? {
                     Heard::Nothing => Ok(Event::Heard(None)),
                     Heard::Request(id, taken) => Ok(Event::Heard(Some((id, taken)))),
@@ -315,7 +314,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// Starts the calls whose turn has come: a stranger's one by one, until one has shown a good rune.
     fn start_calls(&mut self) {
         let Caller { accepted, waits, shared, .. } = &*self.caller;
-        self.trusted = self.trusted || accepted.any();
+        if !self.trusted && accepted.any() {
+            self.trusted = true;
+            self.share.trust();
+        }
         let most = if self.trusted { shared.limits.calls_per_connection.most() } else { 1 };
         while self.under_way.len().saturating_sub(waits.under_way()) < most {
             let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains_key(id));

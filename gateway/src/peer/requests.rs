@@ -19,7 +19,8 @@ const REMEMBERED: usize = 8;
 const OWN: usize = 64 * 1024;
 
 /// The memory that all connections share for requests that have not been answered yet. A full pool
-/// refuses what is new and never gives up what was begun; where no rune was good yet, half of it is full.
+/// refuses what is new and never gives up what was begun. Connections on which no rune was good yet may hold half of
+/// it together, whatever the others hold.
 #[derive(Debug)]
 pub(crate) struct Pool {
     limits: Limits,
@@ -29,6 +30,8 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct PoolUse {
     all: usize,
+    /// Of all, what strangers hold.
+    strangers: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -135,9 +138,13 @@ impl Share {
         Self { pool, address, trusted: false, held: 0 }
     }
 
-    /// From now on the connection is one on which a rune was good, or is not.
-    pub(super) fn trust(&mut self, trusted: bool) {
-        self.trusted = trusted;
+    /// From now on the connection is one on which a rune was good.
+    pub(super) fn trust(&mut self) {
+        if !self.trusted {
+            self.trusted = true;
+            let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.strangers -= self.held.saturating_sub(OWN);
+        }
     }
 
     /// Takes `bytes`; where there is no room nothing is taken, and the limit is named.
@@ -149,15 +156,16 @@ impl Share {
             let all = taken.all + more;
             let counted = limits.counted(self.address);
             let by_address = counted.map(|address| (address, taken.held_by(address) + more));
-            // Strangers together never keep out those who have shown a rune.
+            let strangers = taken.strangers + if self.trusted { 0 } else { more };
             let most = limits.request_memory.most();
-            if all > if self.trusted { most } else { most / 2 } {
+            // Strangers together never keep out those who have shown a rune.
+            if all > most || !self.trusted && strangers > most / 2 {
                 return Err("request_memory");
             }
             if by_address.is_some_and(|(_, held)| held > limits.request_memory_per_address.most()) {
                 return Err("request_memory_per_address");
             }
-            taken.all = all;
+            (taken.all, taken.strangers) = (all, strangers);
             taken.by_address.extend(by_address);
         }
         self.held += bytes;
@@ -172,6 +180,7 @@ impl Share {
         if less > 0 {
             let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken.all -= less;
+            taken.strangers -= if self.trusted { 0 } else { less };
             if let Some(address) = self.pool.limits.counted(self.address) {
                 match taken.held_by(address).saturating_sub(less) {
                     0 => taken.by_address.remove(&address),
@@ -187,7 +196,7 @@ impl Share {
     /// Whether nothing is held, here or of the pool.
     pub(super) fn is_empty(&self) -> bool {
         let taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        self.held == 0 && taken.all == 0 && taken.by_address.is_empty()
+        self.held == 0 && (taken.all, taken.strangers) == (0, 0) && taken.by_address.is_empty()
     }
 }
 
@@ -284,7 +293,9 @@ mod tests {
             let mut held = Vec::new();
             for last in first..first + 20 {
                 let mut share = share(&pool, last);
-                share.trust(trusted);
+                if trusted {
+                    share.trust();
+                }
                 while share.take(part.len()).is_ok() {}
                 held.push(share);
             }
@@ -292,12 +303,22 @@ mod tests {
         };
         let all = || pool.taken.lock().unwrap().all;
         let (most, room) = (Limits::default().request_memory.most(), part.len());
-        let strangers = fill(1, false);
+        let mut strangers = fill(1, false);
         assert!((most / 2 - room..=most / 2).contains(&all()), "{}", all());
+        // Those who show a rune hold what they hold as others do, and make room for as many strangers.
+        strangers.iter_mut().take(4).for_each(Share::trust);
+        assert_eq!(share(&pool, 60).take(2 * OWN), Ok(()));
         let others = fill(100, true);
         assert!((most - room..=most).contains(&all()), "{}", all());
         assert_eq!(share(&pool, 200).take(2 * OWN), Err("request_memory"));
         drop((strangers, others));
+        // Others alone leave strangers what there is.
+        let mut other = share(&pool, 1);
+        other.trust();
+        assert_eq!(other.take(Limits::default().request_memory_per_address.most()), Ok(()));
+        assert_eq!(share(&pool, 2).take(2 * OWN), Ok(()));
+        drop(other);
+        assert!(share(&pool, 3).is_empty());
     }
 
     /// Connections that take and give back side by side never hold more than they may, and all is given back.
@@ -313,7 +334,7 @@ mod tests {
             let pool = Arc::new(Pool::new(limits));
             let connection = |last| {
                 let (pool, mut share) = (Arc::clone(&pool), share(&pool, last));
-                share.trust(true);
+                share.trust();
                 spawn(async move {
                     share.take(OWN).unwrap();
                     let got =
