@@ -114,7 +114,6 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         under_way: HashMap::new(),
         calls: FuturesUnordered::new(),
         flow: Flow::new(&shared.limits),
-        trusted: false,
         lost_a_rune: false,
     }))
 }
@@ -136,8 +135,6 @@ pub(crate) struct Peer<S> {
     under_way: HashMap<RequestId, usize>,
     calls: FuturesUnordered<BoxFuture<'static, (RequestId, End)>>,
     flow: Flow,
-    /// Whether any rune was good here, when calls were last started.
-    trusted: bool,
     /// Whether a call ended because its rune was revoked.
     lost_a_rune: bool,
 }
@@ -247,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 Err(closed) => return closed,
             }
             self.start_calls();
-            if !self.trusted {
+            if !self.share.is_trusted() {
                 // What others have to do goes before a stranger's next message.
                 yield_now().await;
             }
@@ -288,7 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 let message = Message::parse(message);
                 // Until a rune was good, what a stranger asks is worth no more than a ping.
                 match &message {
-                    Message::Request { .. } if self.trusted => {}
+                    Message::Request { .. } if self.share.is_trusted() => {}
                     Message::Request { part, .. } => self.flow.part(part.len()),
                     Message::Ping(Some(zeros)) => self.flow.ping(*zeros),
                     _ => self.flow.message(),
@@ -314,11 +311,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// Starts the calls whose turn has come: a stranger's one by one, until one has shown a good rune.
     fn start_calls(&mut self) {
         let Caller { accepted, waits, shared, .. } = &*self.caller;
-        if !self.trusted && accepted.any() {
-            self.trusted = true;
+        if !self.share.is_trusted() && accepted.any() {
             self.share.trust();
         }
-        let most = if self.trusted { shared.limits.calls_per_connection.most() } else { 1 };
+        let most = if self.share.is_trusted() { shared.limits.calls_per_connection.most() } else { 1 };
         while self.under_way.len().saturating_sub(waits.under_way()) < most {
             let next = self.waiting.iter().position(|(id, _)| !self.under_way.contains_key(id));
             let Some((id, request)) = next.and_then(|next| self.waiting.remove(next)) else { return };

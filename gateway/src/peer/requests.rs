@@ -138,6 +138,11 @@ impl Share {
         Self { pool, address, trusted: false, held: 0 }
     }
 
+    /// Whether a rune was good on the connection.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
     /// From now on the connection is one on which a rune was good.
     pub(super) fn trust(&mut self) {
         if !self.trusted {
@@ -398,11 +403,17 @@ mod tests {
         }
 
         #[test]
-        fn gives_back_what_was_taken(steps in vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60)) {
+        fn gives_back_what_was_taken(
+            steps in vec((0u8..4, 0usize..70_000, any::<bool>()), 0..60),
+            good_at in 0usize..60,
+        ) {
             let pool = pool();
             let mut share = share(&pool, 1);
             let mut requests = Requests::new(1024);
-            for (id, length, last) in steps {
+            for (step, (id, length, last)) in steps.into_iter().enumerate() {
+                if step >= good_at {
+                    share.trust();
+                }
                 if let Some(Ok(bytes)) = requests.part([id; 8], &vec![0; length], last, &mut share) {
                     share.give_back(bytes.len());
                 }
@@ -411,7 +422,9 @@ mod tests {
                     Begun::Over(_) => 0,
                 }).sum();
                 prop_assert_eq!(share.held, begun);
-                prop_assert_eq!(pool.taken.lock().unwrap().all, begun.saturating_sub(OWN));
+                let taken = pool.taken.lock().unwrap();
+                let pooled = begun.saturating_sub(OWN);
+                prop_assert_eq!((taken.all, taken.strangers), (pooled, if share.is_trusted() { 0 } else { pooled }));
             }
         }
     }

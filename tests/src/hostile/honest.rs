@@ -20,7 +20,8 @@ use crate::{Answer, Client, FakeNode, Gateway};
 /// Between attempts of a client that was turned away.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// How long a client that is told to wait, each time it asks, asks again before its call counts as lost.
+/// How long a client that is told to wait, each time it asks, asks again before its call counts as lost; where very many
+/// clients want more memory at once than there is for all.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Honest clients come from this many addresses.
@@ -149,23 +150,38 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 impl Honest {
     /// Begins to work, until [`Honest::done`]; each client so.
     pub async fn begin(gateway: &Gateway, rune: &str, ledger: &Ledger, works: &[Work]) -> Self {
-        Self::begin_with(gateway, rune, ledger, works, usize::MAX)
+        Self::begin_with(gateway, rune, ledger, works, usize::MAX, crate::DEADLINE)
     }
 
-    /// Makes so many calls with each client.
+    /// Makes so many calls with each client, as many clients at once as there are works.
     pub async fn make(gateway: &Gateway, rune: &str, ledger: &Ledger, works: &[Work], calls: usize) -> Tally {
-        Self::begin_with(gateway, rune, ledger, works, calls).joined().await
+        Self::begin_with(gateway, rune, ledger, works, calls, PATIENCE).joined().await
     }
 
-    fn begin_with(gateway: &Gateway, rune: &str, ledger: &Ledger, works: &[Work], calls: usize) -> Self {
+    fn begin_with(
+        gateway: &Gateway,
+        rune: &str,
+        ledger: &Ledger,
+        works: &[Work],
+        calls: usize,
+        patience: Duration,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
         for work in works {
             let name = NEXT.fetch_add(1, Ordering::Relaxed);
             let from = Ipv4Addr::new(127, 0, 2, u8::try_from(1 + name % ADDRESSES).unwrap());
             let place = Place { gateway: gateway.at(), rune: rune.to_owned(), from };
-            let worker =
-                Worker { name, work: *work, place, client: None, calls, made: 0, tally: Tally::default() };
+            let worker = Worker {
+                name,
+                work: *work,
+                place,
+                client: None,
+                calls,
+                patience,
+                made: 0,
+                tally: Tally::default(),
+            };
             clients.spawn(worker.run(Arc::clone(&stop), ledger.clone()));
         }
         Self { stop, clients }
@@ -200,6 +216,8 @@ struct Worker {
     client: Option<Client>,
     /// Calls to be made.
     calls: usize,
+    /// How long a call that is told to wait is made again.
+    patience: Duration,
     made: usize,
     tally: Tally,
 }
@@ -253,7 +271,7 @@ impl Worker {
         let mut open: Vec<usize> = (0..calls.len()).collect();
         let (mut right, begun) = (0, Instant::now());
         while !open.is_empty() {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > self.patience {
                 self.tally.lost += open.len();
                 return right;
             }
